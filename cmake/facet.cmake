@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+# The few CMake functions that the folders share.
+
+# fct_library(NAME SOURCES a.c b.c LINKS facet_core PkgConfig::X): a static library of one folder.
+function(fct_library name)
+  cmake_parse_arguments(A "" "" "SOURCES;LINKS" ${ARGN})
+  add_library(${name} STATIC ${A_SOURCES})
+  target_include_directories(${name} PUBLIC ${CMAKE_SOURCE_DIR}/include PRIVATE ${CMAKE_CURRENT_SOURCE_DIR})
+  target_link_libraries(${name} PUBLIC ${A_LINKS} PRIVATE facet_flags)
+endfunction()
+
+# fct_unit_test(test_rng LINKS facet_core [ENV A=b] [LABEL unit] [TIMEOUT 60]): cmocka, one process.
+function(fct_unit_test name)
+  cmake_parse_arguments(A "" "LABEL;TIMEOUT" "LINKS;SOURCES;ENV" ${ARGN})
+  add_executable(${name} ${name}.c ${A_SOURCES})
+  target_include_directories(${name} PRIVATE ${CMAKE_SOURCE_DIR}/include ${CMAKE_SOURCE_DIR})
+  target_link_libraries(${name} PRIVATE ${A_LINKS} cmocka m facet_flags)
+  add_test(NAME ${name} COMMAND ${name})
+  fct_test_defaults(${name} "${A_LABEL}" "${A_TIMEOUT}" 1 "${A_ENV}")
+endfunction()
+
+# fct_mpi_test(test_comm RANKS 1 2 3 4 LINKS facet_cluster): one ctest entry for each number of ranks.
+function(fct_mpi_test name)
+  cmake_parse_arguments(A "" "TIMEOUT" "LINKS;RANKS;SOURCES;ENV" ${ARGN})
+  add_executable(${name} ${name}.c ${A_SOURCES})
+  target_include_directories(${name} PRIVATE ${CMAKE_SOURCE_DIR}/include ${CMAKE_SOURCE_DIR})
+  target_link_libraries(${name} PRIVATE ${A_LINKS} m facet_flags)
+  foreach(np ${A_RANKS})
+    add_test(NAME ${name}_np${np}
+             COMMAND ${MPIEXEC_EXECUTABLE} -n ${np} $<TARGET_FILE:${name}>)
+    fct_test_defaults(${name}_np${np} mpi "${A_TIMEOUT}" ${np} "${A_ENV}")
+  endforeach()
+endfunction()
+
+# fct_script_test(t0100-pack.sh LABEL cli [TIMEOUT 120] [RANKS 2]): a shell or Python script; 77 = skipped.
+function(fct_script_test script)
+  cmake_parse_arguments(A "" "LABEL;TIMEOUT;RANKS;PYTHON" "ENV" ${ARGN})
+  get_filename_component(name ${script} NAME_WE)
+  if(NOT A_RANKS)
+    set(A_RANKS 1)
+  endif()
+  if(script MATCHES "\\.py$")
+    add_test(NAME ${name} COMMAND /usr/bin/python3 ${CMAKE_CURRENT_SOURCE_DIR}/${script})
+  else()
+    add_test(NAME ${name} COMMAND sh ${CMAKE_CURRENT_SOURCE_DIR}/${script})
+  endif()
+  fct_test_defaults(${name} "${A_LABEL}" "${A_TIMEOUT}" ${A_RANKS} "${A_ENV}")
+endfunction()
+
+# Every test: a time limit, its number of cores, no root refusal by Open MPI, the tools by name.
+function(fct_test_defaults name label timeout ranks env)
+  if(NOT label)
+    set(label unit)
+  endif()
+  if(NOT timeout)
+    set(timeout 60)
+  endif()
+  if(FACET_ASAN OR FACET_TSAN)
+    math(EXPR timeout "${timeout} * 6")
+  endif()
+  set(all OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+          OMPI_MCA_rmaps_base_oversubscribe=1 OMPI_MCA_btl_base_warn_component_unused=0
+          OMPI_MCA_btl=vader,self,tcp OMPI_MCA_hwloc_base_binding_policy=none
+          FACET=$<TARGET_FILE:facet> FACET_SOURCE=${CMAKE_SOURCE_DIR} FACET_BUILD=${CMAKE_BINARY_DIR}
+          FACET_SANITIZED=$<IF:$<OR:$<BOOL:${FACET_ASAN}>,$<BOOL:${FACET_TSAN}>>,1,0>
+          LSAN_OPTIONS=suppressions=${CMAKE_SOURCE_DIR}/tests/lsan.supp:print_suppressions=0
+          OMP_NUM_THREADS=2 ${env})
+  set_tests_properties(${name} PROPERTIES LABELS ${label} TIMEOUT ${timeout} PROCESSORS ${ranks}
+                       SKIP_RETURN_CODE 77 ENVIRONMENT "${all}")
+endfunction()
+
+function(fct_set_flags target)
+  target_compile_options(${target} INTERFACE
+    -Wall -Wextra -Wshadow -Wconversion -Wpedantic -Wstrict-prototypes -Wmissing-prototypes
+    -fno-math-errno -fno-trapping-math -ffp-contract=off)
+  target_compile_definitions(${target} INTERFACE _GNU_SOURCE)
+  if(FACET_WERROR)
+    target_compile_options(${target} INTERFACE -Werror)
+  endif()
+  if(FACET_ASAN)
+    target_compile_options(${target} INTERFACE -fsanitize=address,undefined -fno-omit-frame-pointer -g)
+    target_link_options(${target} INTERFACE -fsanitize=address,undefined)
+  elseif(FACET_TSAN)
+    target_compile_options(${target} INTERFACE -fsanitize=thread -fno-omit-frame-pointer -g)
+    target_link_options(${target} INTERFACE -fsanitize=thread)
+  endif()
+endfunction()
+
+# Debian keeps the serial HDF5 beside the parallel ones; pkg-config names it exactly.
+macro(fct_find_hdf5)
+  pkg_search_module(HDF5 REQUIRED IMPORTED_TARGET hdf5-serial hdf5)
+endmacro()
+
+# Debian's own package file for oneDNN asks for OpenCL's headers, which the CPU engine does not need.
+macro(fct_find_dnnl)
+  find_path(DNNL_INCLUDE_DIR NAMES dnnl.h oneapi/dnnl/dnnl.h REQUIRED)
+  find_library(DNNL_LIBRARY dnnl REQUIRED)
+  find_file(DNNL_VERSION_FILE NAMES oneapi/dnnl/dnnl_version.h HINTS ${DNNL_INCLUDE_DIR} REQUIRED)
+  file(STRINGS ${DNNL_VERSION_FILE} dnnl_VERSION REGEX "define DNNL_VERSION_(MAJOR|MINOR|PATCH)")
+  list(TRANSFORM dnnl_VERSION REPLACE "[^0-9]+([0-9]+)$" "\\1")
+  list(JOIN dnnl_VERSION "." dnnl_VERSION)
+  add_library(facet_dnnl INTERFACE)
+  target_include_directories(facet_dnnl SYSTEM INTERFACE ${DNNL_INCLUDE_DIR})
+  target_link_libraries(facet_dnnl INTERFACE ${DNNL_LIBRARY})
+endmacro()
+
+function(fct_feature_summary)
+  message(STATUS "facet ${PROJECT_VERSION}")
+  message(STATUS "  build type   ${CMAKE_BUILD_TYPE}   asan ${FACET_ASAN}   tsan ${FACET_TSAN}")
+  message(STATUS "  MPI          ${MPI_C_LIBRARY_VERSION_STRING}")
+  message(STATUS "  HDF5         ${HDF5_VERSION} (serial)")
+  message(STATUS "  oneDNN       ${dnnl_VERSION}")
+  message(STATUS "  backends     ref, cpu")
+endfunction()

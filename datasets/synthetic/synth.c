@@ -1,0 +1,1 @@
+typedef int fct_folder_is_new;

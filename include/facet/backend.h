@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+// A compute device: memory, and operations that are described, planned once and run many times.
+// `cpu` (oneDNN) and `ref` (plain loops, the judge) ship; the physical layout belongs to the backend.
+// Letters: N images, C channels, H W height and width, K filters or classes, I O in and out features.
+#ifndef FACET_BACKEND_H
+#define FACET_BACKEND_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "status.h"
+
+typedef enum { FCT_F32, FCT_F64, FCT_U8, FCT_BIT } fct_dtype; // FCT_BIT: one flag an element
+
+// What a tensor is, so that the backend may choose how it lies: PLAIN is row-major; ACT is an
+// activation (N,C,H,W), e.g. nChw16c; FILTER is a convolution's weight (K,C,kh,kw), e.g. OIhw16i16o.
+// Padding inside ACT and FILTER is zero and stays zero under every operation.
+typedef enum { FCT_PLAIN, FCT_ACT, FCT_FILTER } fct_layout;
+
+typedef struct {
+    fct_dtype dtype;
+    fct_layout layout;
+    int ndim;       // 1..4
+    int64_t dim[4]; // N, C, H, W
+} fct_shape;
+
+typedef struct fct_backend fct_backend;
+typedef struct fct_buffer fct_buffer; // device memory
+typedef struct fct_plan fct_plan;     // one prepared operation
+
+typedef struct { // a view: `shape` laid out at `offset` bytes of `buffer`
+    fct_buffer *buffer;
+    size_t offset;
+    fct_shape shape;
+} fct_tensor;
+
+// Operands in order; what stands in [] is present when the attribute says so.
+typedef enum {
+    FCT_OP_CONV_FWD,        // x, w -> y                      PLAIN or ACT x; ACT y
+    FCT_OP_CONV_BWD_DATA,   // dy, w -> dx
+    FCT_OP_CONV_BWD_WEIGHT, // x, dy -> dw
+    FCT_OP_BN_FWD,          // x, gamma, beta, [z] -> y, mean, invstd, stat_mean, stat_var, [mask]
+    FCT_OP_BN_BWD,          // x, dy, gamma, mean, invstd, [mask] -> dx, dgamma, dbeta, [dz]
+    FCT_OP_BN_INFER,        // x, gamma, beta, run_mean, run_var, [z] -> y
+    FCT_OP_BN_SUM,          // x -> sums                      F64 (2, C): sum x, sum x^2 of this rank
+    FCT_OP_BN_APPLY,        // x, sums, gamma, beta, [z] -> y, mean, invstd, stat_mean, stat_var, [mask]
+    FCT_OP_BN_BWD_SUM,      // x, dy, mean, invstd, [mask] -> sums, dgamma, dbeta   sums F64 (2, C)
+    FCT_OP_BN_BWD_APPLY,    // x, dy, gamma, mean, invstd, sums, [mask] -> dx, [dz]
+    FCT_OP_MAXPOOL_FWD,     // x -> y, index                  index U8 ACT like y
+    FCT_OP_MAXPOOL_BWD,     // dy, index -> dx
+    FCT_OP_AVGPOOL_FWD,     // x ACT (N,C,H,W) -> y PLAIN (N,C): the mean over H and W
+    FCT_OP_AVGPOOL_BWD,     // dy -> dx
+    FCT_OP_LINEAR_FWD,      // x (N,I), w (O,I), b (O) -> y (N,O)      all PLAIN
+    FCT_OP_LINEAR_BWD_DATA, // dy, w -> dx
+    FCT_OP_LINEAR_BWD_WEIGHT, // x, dy -> dw, db
+    FCT_OP_ADD,             // a, b -> y                      y may be a
+    FCT_OP_NORMALIZE,       // U8 PLAIN (N,H,W,3) -> F32 PLAIN (N,3,H,W): (v/255 - mean[c]) / std[c]
+    FCT_OP_COUNT
+} fct_op;
+
+enum { FCT_MAX_IN = 8, FCT_MAX_OUT = 6 };
+
+typedef struct { // what to do: shapes in, shapes out, attributes
+    fct_op op;
+    int n_in, n_out;
+    fct_shape in[FCT_MAX_IN], out[FCT_MAX_OUT];
+    union {
+        struct {
+            int kernel, stride, pad;
+        } conv;
+        struct {
+            int kernel, stride, pad;
+        } pool;
+        // stat_mean = mean * stat_weight, stat_var = unbiased variance * stat_weight; summed over
+        // ranks these are what the running statistics move towards. count: elements a channel over
+        // all ranks (BN_APPLY, BN_BWD_APPLY only).
+        struct {
+            float eps, stat_weight;
+            int relu, add; // y = relu(bn(x) + z)
+            double count;
+        } bn;
+        struct {
+            float mean[3], std[3];
+        } normalize;
+    } attr;
+} fct_op_desc;
+
+// Elementwise work on flat F32 ranges: the optimiser. n floats from each slice.
+typedef struct {
+    fct_buffer *buffer;
+    size_t offset; // bytes
+} fct_slice;
+
+typedef enum {
+    FCT_VEC_FILL,  // a = s0
+    FCT_VEC_COPY,  // a = b
+    FCT_VEC_SCALE, // a = s0 * a
+    FCT_VEC_AXPY,  // a = a + s0 * b
+    FCT_VEC_LERP,  // a = a + s0 * (b - a): running statistics, moving average of weights
+    FCT_VEC_SGD,   // a weights, b gradient, c momentum: see fct_vec_args
+    FCT_VEC_ADAMW  // a weights, b gradient, c and d first and second moment
+} fct_vec_op;
+
+// SGD as torch.optim.SGD: g = scale*b + decay*a; c = s1*c + g (c = g at the first step: c starts 0
+// and dampening is 0, so the same); a -= lr * (nesterov ? g + s1*c : c).
+// ADAMW as torch.optim.AdamW (Loshchilov & Hutter 2019): g = scale*b; a *= 1 - lr*decay;
+// c = s1*c + (1-s1)*g; d = s2*d + (1-s2)*g*g; a -= lr/correct1 * c / (sqrt(d)/sqrt(correct2) + eps).
+typedef struct {
+    size_t n;
+    fct_slice a, b, c, d;
+    float s0, s1, s2, lr, decay, eps, scale;
+    double correct1, correct2; // 1 - s1^t, 1 - s2^t
+    int nesterov;
+} fct_vec_args;
+
+typedef struct {
+    int threads;    // 0: as many as OpenMP would take
+    int local_rank; // which device of the node
+} fct_backend_spec;
+
+typedef struct {
+    const char *name; // "ref", "cpu"
+    fct_status (*create)(const fct_backend_spec *spec, fct_backend **out);
+    void (*destroy)(fct_backend *b);
+
+    // Memory. Every buffer is zeroed and aligned to 64 bytes. `adopt` wraps host memory that somebody
+    // else owns (a shared window); NULL where a device cannot.
+    fct_status (*alloc)(fct_backend *b, size_t bytes, fct_buffer **out);
+    fct_status (*adopt)(fct_backend *b, void *host, size_t bytes, fct_buffer **out);
+    void (*release)(fct_backend *b, fct_buffer *m); // NULL is fine
+    void *(*host_ptr)(fct_buffer *m);               // NULL when it is not host memory
+    size_t (*bytes)(fct_backend *b, const fct_shape *shape); // physical size, padding included
+    // From and to plain row-major host memory of the same dtype. Done when sync returns.
+    fct_status (*upload)(fct_backend *b, fct_tensor dst, const void *src);
+    fct_status (*download)(fct_backend *b, void *dst, fct_tensor src);
+    fct_status (*sync)(fct_backend *b);
+
+    // E_UNSUPPORTED, without a message, when this backend lacks the op and its parts should serve.
+    fct_status (*plan)(fct_backend *b, const fct_op_desc *desc, fct_plan **out);
+    size_t (*workspace_bytes)(const fct_plan *p);
+    fct_status (*run)(fct_backend *b, fct_plan *p, const fct_tensor *in, const fct_tensor *out,
+                      fct_slice workspace);
+    void (*plan_destroy)(fct_plan *p); // NULL is fine
+
+    fct_status (*vec)(fct_backend *b, fct_vec_op op, const fct_vec_args *args);
+    // sum of squares of n floats in float64, in an order that does not depend on the threads;
+    // NaN or Inf in them shows in the result. Waits for it.
+    fct_status (*sum_squares)(fct_backend *b, fct_slice a, size_t n, double *out);
+} fct_backend_ops;
+
+struct fct_backend {
+    const fct_backend_ops *ops; // first member of each kind
+};
+struct fct_buffer {
+    size_t bytes;
+};
+struct fct_plan {
+    fct_op_desc desc;
+};
+
+extern const fct_backend_ops fct_backend_ref, fct_backend_cpu;
+
+// Not collective. The backends of this build; NULL when there is none of that name.
+const fct_backend_ops *fct_backend_find(const char *name);
+
+int64_t fct_shape_elements(const fct_shape *s); // product of dims, without padding
+int fct_shape_equal(const fct_shape *a, const fct_shape *b);
+fct_shape fct_shape_make(fct_dtype dtype, fct_layout layout, int ndim, const int64_t *dim);
+size_t fct_dtype_bytes(fct_dtype dtype);  // of a plain element on the host; FCT_BIT: 1
+const char *fct_op_name(fct_op op);
+#define FCT_DIMS(...) ((const int64_t[]){ __VA_ARGS__ })
+
+#endif

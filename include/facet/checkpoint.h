@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+// Checkpoints: a folder of HDF5 parts that is whole and verified, or is not there.
+//   checkpoints/step_00001234/{rank_0000.h5, COMMIT}, and the pointers last, best beside it.
+#ifndef FACET_CHECKPOINT_H
+#define FACET_CHECKPOINT_H
+
+#include "comm.h"
+
+// A named array, row-major. On save `data` is read; the caller keeps it.
+typedef struct {
+    char name[128]; // "model/backbone.conv1.weight", "optim/momentum/...", "history/metrics"
+    enum { FCT_BLOB_F32, FCT_BLOB_F64, FCT_BLOB_I64, FCT_BLOB_U8 } type;
+    int ndim;
+    int64_t dim[4];
+    void *data;
+} fct_blob;
+
+typedef struct {
+    int n, capacity;
+    fct_blob *blob;
+} fct_blobs;
+
+// Not collective. Adds a copy of `data`.
+fct_status fct_blobs_add(fct_blobs *s, const char *name, int type, int ndim, const int64_t *dim,
+                         const void *data);
+fct_status fct_blobs_add_text(fct_blobs *s, const char *name, const char *text);
+const fct_blob *fct_blobs_find(const fct_blobs *s, const char *name);
+size_t fct_blob_bytes(const fct_blob *b);
+void fct_blobs_release(fct_blobs *s);
+
+typedef struct fct_saver fct_saver;
+
+// Collective. `folder` is the run's checkpoints/; removes stale temporaries of killed saves.
+fct_status fct_saver_create(fct_comm *c, const char *folder, int keep, fct_saver **out);
+// Collective. Waits for a save that is under way.
+void fct_saver_destroy(fct_saver *s);
+// Collective. Takes `state` over (it is a copy already) and writes it in the background: each rank
+// its part (rank 0 everything replicated, others may pass none), fsync, then COMMIT, fsync, rename,
+// then `last` (and `best`). Waits first for the save before it and returns that one's outcome.
+fct_status fct_saver_start(fct_saver *s, int64_t step, int is_best, fct_blobs *state);
+// Collective. Returns when the save under way is committed, with its outcome, equal on all ranks.
+fct_status fct_saver_wait(fct_saver *s);
+
+// Not collective. Loads one part, every tensor's checksum verified. `path`: a step folder, or a
+// checkpoints/ or run folder (then its `last`; a damaged one is named and the one before it taken),
+// or "PATH/best". Names the folder taken in `taken` (FCT_PATH_MAX bytes).
+fct_status fct_checkpoint_load(const char *path, int rank, fct_blobs *out, char *taken);
+// Not collective. COMMIT only: step and whether every part is there with its size and hash.
+fct_status fct_checkpoint_verify(const char *step_folder, int64_t *step);
+
+#endif

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+// Ranks and what they say to each other. Only cluster/ sees <mpi.h>; everyone else sees this file.
+// Called from the main thread only.
+#ifndef FACET_COMM_H
+#define FACET_COMM_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "status.h"
+
+typedef struct fct_comm fct_comm;
+typedef enum { FCT_SUM, FCT_MAX, FCT_MIN } fct_reduce;
+
+// Collective. kind "auto": MPI when a launcher started us, else self. Warns when a launcher's
+// environment names more ranks than MPI has ("every process is rank 0").
+fct_status fct_comm_create(const char *kind, fct_comm **out);
+// Collective. After everybody is done; finalises MPI.
+void fct_comm_destroy(fct_comm *c);
+// Not collective. Ends all ranks at once with that exit code; main() only.
+_Noreturn void fct_comm_abort(fct_comm *c, int exit_code);
+
+// Not collective.
+int fct_comm_rank(const fct_comm *c);
+int fct_comm_size(const fct_comm *c);
+int fct_comm_local_rank(const fct_comm *c); // among the ranks of this host
+int fct_comm_local_size(const fct_comm *c);
+const char *fct_comm_host(const fct_comm *c);
+const char *fct_comm_kind(const fct_comm *c); // "self", "mpi"
+
+// Collective. In place; the result is the same bits on all ranks. Small messages.
+fct_status fct_comm_reduce_f64(fct_comm *c, double *values, size_t n, fct_reduce how);
+fct_status fct_comm_reduce_i64(fct_comm *c, int64_t *values, size_t n, fct_reduce how);
+fct_status fct_comm_broadcast(fct_comm *c, void *bytes, size_t n, int root);
+// Collective. Every rank's n_mine bytes, in rank order, to rank 0; there *out is malloced (caller
+// frees) with *total bytes; elsewhere *out is NULL.
+fct_status fct_comm_gather(fct_comm *c, const void *mine, size_t n_mine, void **out, size_t *total);
+fct_status fct_comm_barrier(fct_comm *c);
+
+// Collective. Every rank passes its outcome of the phase that just ended; all return the same: OK, or
+// the lowest failing rank's status, whose text (fct_fail_text) every rank then holds, with rank and
+// host named. `what` names the phase.
+fct_status fct_comm_agree(fct_comm *c, fct_status mine, const char *what);
+// Collective. E_ARG with both ranks named unless `value` is the same everywhere (a config's hash).
+fct_status fct_comm_same(fct_comm *c, uint64_t value, const char *what);
+// Not collective. Tells the others, where they wait in a collective of this header or in buckets,
+// that this rank cannot come: they return E_PEER with `mine`'s text. Used when a step breaks halfway.
+void fct_comm_cancel(fct_comm *c, fct_status mine);
+
+// ---- gradient buckets: an all-reduce in pieces that starts while backward still runs
+typedef struct fct_buckets fct_buckets;
+// Collective. A buffer of `bytes` in memory shared with the node's other ranks (zeroed), cut into
+// buckets of about `bucket_bytes` from its end.
+fct_status fct_buckets_create(fct_comm *c, size_t bytes, size_t bucket_bytes, fct_buckets **out);
+// Collective.
+void fct_buckets_destroy(fct_buckets *b);
+void *fct_buckets_memory(fct_buckets *b); // float32; this rank's gradients live here
+// Not collective, never waits. Says that bytes [low, high) are final on this rank (from the end down)
+// and sums whatever the other ranks have ready.
+fct_status fct_buckets_ready(fct_buckets *b, size_t low, size_t high);
+// Collective. Returns when every byte holds the sum over all ranks, the same bits on every rank.
+fct_status fct_buckets_wait(fct_buckets *b);
+// Not collective. Seconds spent waiting in the last fct_buckets_wait.
+double fct_buckets_waited_s(const fct_buckets *b);
+
+#endif

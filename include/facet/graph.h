@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+// A static network: nodes added in order, then compiled: shapes -> plans -> one arena by lifetime.
+// Knows no ranks: what must be shared with other ranks is offered through hooks.
+#ifndef FACET_GRAPH_H
+#define FACET_GRAPH_H
+
+#include "backend.h"
+
+// ---- parameters: one flat buffer for weights, one for gradients; shared by graphs of several batch
+// sizes. Order of the table = order of building; backward finishes them from the last to the first.
+typedef struct fct_params fct_params;
+
+typedef enum {
+    FCT_PARAM_WEIGHT, // trained, decays
+    FCT_PARAM_BIAS,   // trained; bias of a linear layer
+    FCT_PARAM_NORM,   // trained; batch norm's gamma and beta
+    FCT_PARAM_SCALAR, // trained; log variances and the like
+    FCT_PARAM_STAT    // running statistics; the "gradient" at its place is this step's statistic
+} fct_param_kind;
+
+typedef struct {
+    char name[96];
+    fct_param_kind kind;
+    fct_shape shape;
+    size_t offset, bytes; // in both flat buffers, padded to 64 bytes
+    int frozen;
+    float fan_out, fan_in; // for the initial values
+} fct_param;
+
+fct_status fct_params_create(fct_backend *b, fct_params **out);
+void fct_params_destroy(fct_params *p);
+const fct_param *fct_params_table(const fct_params *p, int *n);
+int fct_params_find(const fct_params *p, const char *name); // -1: none
+size_t fct_params_bytes(const fct_params *p);
+// Allocates the flat buffers; no name can be added afterwards. `gradients`: zeroed host memory of
+// fct_params_bytes() to adopt (a window shared with other ranks), or NULL to allocate.
+fct_status fct_params_seal(fct_params *p, void *gradients);
+// Initial values as torchvision's: He normal over fan_out for filters, gamma 1, beta 0, mean 0,
+// variance 1, linear layers uniform in +-1/sqrt(fan_in). A function of (seed, name, index): the
+// same for every backend and number of ranks.
+fct_status fct_params_init(fct_params *p, uint64_t seed);
+fct_status fct_params_get(const fct_params *p, int i, float *plain);       // row-major, no padding
+fct_status fct_params_set(fct_params *p, int i, const float *plain);
+fct_status fct_params_get_grad(const fct_params *p, int i, float *plain);
+fct_status fct_params_set_grad(fct_params *p, int i, const float *plain);
+fct_buffer *fct_params_weights(const fct_params *p);
+fct_buffer *fct_params_grads(const fct_params *p);
+fct_backend *fct_params_backend(const fct_params *p);
+
+// ---- building. Errors stick to the graph and come out of fct_graph_compile.
+typedef struct fct_graph fct_graph;
+typedef int fct_node; // index into the graph; -1 is none
+
+typedef struct {
+    int64_t batch;        // images of this rank in one step
+    int64_t global_batch; // over all ranks (weights the batch statistics)
+    int training;         // 0: running statistics, no backward
+    int sync_bn;          // batch statistics over all ranks, through the hook
+} fct_graph_spec;
+
+fct_status fct_graph_create(fct_params *p, const fct_graph_spec *spec, fct_graph **out);
+void fct_graph_destroy(fct_graph *g);
+// The only input: uint8 RGB (N, H, W, 3); the node is the normalised float picture (N, 3, H, W).
+fct_node fct_graph_images(fct_graph *g, int height, int width, const float mean[3], const float std[3]);
+// Names take ".weight", ".bias", ".running_mean", ".running_var" behind them, as torchvision's do.
+fct_node fct_graph_conv(fct_graph *g, const char *name, fct_node x, int channels, int kernel, int stride,
+                        int pad);
+// y = bn(x), relu(bn(x)), relu(bn(x) + z): z = -1 when there is nothing to add.
+fct_node fct_graph_bn(fct_graph *g, const char *name, fct_node x, fct_node z, int relu);
+fct_node fct_graph_maxpool(fct_graph *g, fct_node x, int kernel, int stride, int pad);
+fct_node fct_graph_avgpool(fct_graph *g, fct_node x);                                  // (N, C)
+fct_node fct_graph_linear(fct_graph *g, const char *name, fct_node x, int features);   // (N, O)
+// A trained vector outside the dataflow (log variances); its gradient comes by fct_params_set_grad.
+void fct_graph_scalar(fct_graph *g, const char *name, int n, float initial);
+// A place where the host reads values and, when training, writes their gradient.
+void fct_graph_output(fct_graph *g, const char *name, fct_node x);
+// From now on, parameters of new nodes are frozen (1) or trained (0). Frozen ones must form a prefix
+// of the dataflow; their batch norms use the running statistics.
+void fct_graph_freeze(fct_graph *g, int frozen);
+fct_shape fct_graph_shape(const fct_graph *g, fct_node x);
+
+// ---- compiling and running
+typedef struct { // bytes
+    size_t activations, workspace, parameters, gradients;
+} fct_graph_memory;
+
+// Infers shapes, plans every op, lays out activations by lifetime. `arena` is shared by graphs that
+// never run at the same time; it grows to the largest. Seals nothing: call for every graph, then
+// fct_params_seal and fct_arena_seal once, then run.
+typedef struct fct_arena fct_arena;
+fct_status fct_arena_create(fct_backend *b, fct_arena **out);
+fct_status fct_arena_seal(fct_arena *a);
+void fct_arena_destroy(fct_arena *a);
+fct_status fct_graph_compile(fct_graph *g, fct_arena *arena);
+void fct_graph_memory_plan(const fct_graph *g, fct_graph_memory *out); // known after compile
+
+typedef struct {
+    void *ctx;
+    // Bytes [low, high) of the gradient buffer are final. Called from the last parameter down;
+    // the ranges tile the whole buffer (frozen parts too, zero).
+    fct_status (*grad_ready)(void *ctx, size_t low, size_t high);
+    // Sum these n float64 over all ranks, in place (sync_bn only).
+    fct_status (*sum_ranks)(void *ctx, double *values, size_t n);
+} fct_graph_hooks;
+
+fct_status fct_graph_set_images(fct_graph *g, const uint8_t *rgb);             // (N, H, W, 3)
+fct_status fct_graph_forward(fct_graph *g, const fct_graph_hooks *hooks);      // hooks may be NULL
+fct_status fct_graph_read(fct_graph *g, const char *output, float *out);       // plain (N, features)
+fct_status fct_graph_write_grad(fct_graph *g, const char *output, const float *grad);
+// Every output's gradient must have been written. Overwrites the gradient buffer.
+fct_status fct_graph_backward(fct_graph *g, const fct_graph_hooks *hooks);
+// For tests and findings: the values of a node, plain.
+fct_status fct_graph_read_node(fct_graph *g, fct_node x, float *out);
+
+#endif

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// Batches ready to upload, prepared ahead by threads; memory is bounded by `ahead` batches.
+#ifndef FACET_LOADER_H
+#define FACET_LOADER_H
+
+#include "augment.h"
+#include "mix.h"
+#include "sampler.h"
+
+typedef struct { // this rank's rows of one global batch
+    int64_t epoch, step;
+    int64_t rows, global_rows;
+    uint8_t *rgb;        // (rows, H, W, 3)
+    int64_t *picture;    // (rows) numbers in the mix
+    int32_t *expression; // (rows), -1 none
+    int64_t *identity;   // (rows), -1 none
+    float *landmarks;    // (rows, L, 2), after augmentation
+    uint8_t *landmarks_valid; // (rows)
+} fct_batch;
+
+typedef struct {
+    const fct_mix *mix;
+    fct_sampler *sampler;       // the loader alone uses it while it runs
+    const fct_augment *augment;
+    int is_plain;               // 1: no randomness (evaluation)
+    uint64_t seed;
+    int rank, ranks;
+    int threads;                // >= 1
+    int ahead;                  // batches prepared in advance, >= 1
+} fct_loader_spec;
+
+typedef struct fct_loader fct_loader;
+
+// Not collective. Starts the threads.
+fct_status fct_loader_create(const fct_loader_spec *spec, fct_loader **out);
+void fct_loader_destroy(fct_loader *l); // stops the threads
+// Not collective. From here on batches come in order from (epoch, step), epoch after epoch.
+fct_status fct_loader_seek(fct_loader *l, int64_t epoch, int64_t step);
+// Not collective. The next batch, valid until the next call. A picture that cannot be read is the
+// status of the batch it belongs to. rows may be 0 on a rank that has none of a short batch.
+fct_status fct_loader_next(fct_loader *l, const fct_batch **out);
+double fct_loader_waited_s(const fct_loader *l); // since create: time that next had to wait
+
+#endif

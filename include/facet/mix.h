@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+// Several packed sets seen as one: pictures numbered one after another, labels by name, masks where
+// a set has none. Expression classes are matched by name, landmarks by name and number.
+#ifndef FACET_MIX_H
+#define FACET_MIX_H
+
+#include "dataset.h"
+
+typedef struct fct_mix fct_mix;
+
+typedef struct {
+    int64_t pictures;
+    int classes;
+    char **class_name;
+    int landmarks;
+    char **landmark_name;
+    int action_units;
+    int64_t identities;
+    uint64_t data_hash;
+} fct_mix_info;
+
+typedef struct { // the labels of one picture; -1, 0 and NULL where there are none
+    int expression;
+    int64_t identity;
+    int landmarks_valid;
+    const float *landmarks; // (L, 2)
+} fct_labels;
+
+// Not collective. `paths`: n packed folders. Sets with an expression column must have the same class
+// names after sorting out order (ids are remapped to the first set's); a set without is masked.
+fct_status fct_mix_open(const char *const *paths, int n, const char *split, fct_mix **out);
+void fct_mix_close(fct_mix *m);
+const fct_mix_info *fct_mix_describe(const fct_mix *m);
+const fct_dataset *fct_mix_dataset(const fct_mix *m, int64_t i, int64_t *row); // whose picture i is
+void fct_mix_labels(const fct_mix *m, int64_t i, fct_labels *out);
+// (N): the expression of every picture, -1 none. Valid until close.
+const int32_t *fct_mix_expressions(const fct_mix *m);
+
+#endif

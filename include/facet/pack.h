@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// Picture folders -> HDF5 shards (docs/formats.md).
+#ifndef FACET_PACK_H
+#define FACET_PACK_H
+
+#include "image.h"
+#include "text.h"
+
+typedef struct {
+    const char *input, *output;
+    const char *format;      // "auto", "expression" (folder per class), "identity" (folder per person), "flat"
+    const char *class_map;   // "file.json" or "a=happy,b=sad", or NULL
+    const char *landmarks;   // JSON cache or NULL
+    const char *action_units; // csv or NULL
+    double val_share;        // 0: one split; train gets floor((1 - val) n) of each class
+    const char *split;       // name of the only split when val_share is 0 and the input has none
+    uint64_t seed;
+    int height, width;
+    fct_fit fit;
+    int is_jpeg, quality;    // encoding
+    int64_t shard_pictures;
+    int stop_on_bad;         // else skip: listed in bad.csv
+    int threads;
+    int quiet;
+    fct_image_limits limits;
+} fct_pack_spec;
+
+// Ranks share the shards; how they synchronise is the caller's: cluster/ is not known here.
+typedef struct {
+    int rank, ranks;
+    void *ctx;
+    fct_status (*agree)(void *ctx, fct_status mine, const char *what);
+    fct_status (*sum)(void *ctx, int64_t *values, size_t n);
+    // rank-ordered bytes of all ranks to every rank; caller frees *out
+    fct_status (*gather_all)(void *ctx, const void *mine, size_t n, void **out, size_t *total);
+} fct_pack_peers;
+
+// Collective over `peers`. Byte-identical shards for any number of threads and ranks. An interrupted
+// pack leaves *.tmp and a journal; the same command goes on where it stood. `summary` (rank 0):
+// class counts, imbalance ratio, landmark coverage per class, bad pictures.
+fct_status fct_pack(const fct_pack_spec *spec, const fct_pack_peers *peers, fct_text *summary);
+
+#endif

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which pictures make up global batch number `step` of an epoch: a pure function of (seed, epoch,
+// step), so that it needs no state, no messages, and is the same for every number of ranks.
+#ifndef FACET_SAMPLER_H
+#define FACET_SAMPLER_H
+
+#include <stdint.h>
+
+#include "status.h"
+
+typedef enum {
+    FCT_SAMPLER_SHUFFLE,  // each picture once an epoch
+    FCT_SAMPLER_WEIGHTED, // N draws with replacement, weight 1/count of the class (the studies' way)
+    FCT_SAMPLER_BALANCED, // classes take turns; within a class each picture once before any comes again
+    FCT_SAMPLER_SEQUENTIAL // in order: evaluation
+} fct_sampler_kind;
+
+typedef struct {
+    fct_sampler_kind kind;
+    int64_t pictures;
+    const int32_t *label; // (N), -1 none; for WEIGHTED and BALANCED; unlabelled pictures form a class of their own
+    int classes;
+    int64_t batch; // global
+    int drop_last; // drop the last short batch instead of training it
+    uint64_t seed;
+} fct_sampler_spec;
+
+typedef struct fct_sampler fct_sampler;
+
+// Not collective. E_ARG: no pictures, or fewer than one batch with drop_last.
+fct_status fct_sampler_create(const fct_sampler_spec *spec, fct_sampler **out);
+void fct_sampler_destroy(fct_sampler *s);
+int64_t fct_sampler_steps(const fct_sampler *s);                 // batches an epoch
+int64_t fct_sampler_batch_size(const fct_sampler *s, int64_t step); // the last may be shorter
+// The picture numbers of that global batch; `out` holds fct_sampler_batch_size. Not thread-safe (keeps
+// the order of the epoch asked for last), cheap when epochs are asked in order.
+fct_status fct_sampler_batch(fct_sampler *s, int64_t epoch, int64_t step, int64_t *out);
+fct_status fct_sampler_parse(const char *name, fct_sampler_kind *out); // "shuffle", ...
+// Rank r of n works on rows [*low, *high) of a global batch: as even as can be, the same for all.
+void fct_sampler_slice(int64_t batch, int rank, int ranks, int64_t *low, int64_t *high);
+
+#endif

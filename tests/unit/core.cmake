@@ -1,0 +1,1 @@
+fct_unit_test(test_core LINKS facet_core)

@@ -19,11 +19,11 @@ int fct_cmd_config(int argc, char **argv);
 // ---- command-line arguments of a subcommand: one table, from which parsing and --help follow
 typedef enum { FCT_ARG_FLAG, FCT_ARG_INT, FCT_ARG_REAL, FCT_ARG_STR } fct_arg_kind;
 typedef struct {
-    const char *name;   // "--size"
+    const char *name;    // "--size"; with a short form "-o|--output"
     fct_arg_kind kind;
-    void *value;        // int *, int64_t *, double *, const char **
-    const char *metavar; // "PIXELS"; choices "raw|jpeg" are checked
-    double low, high;
+    void *value;         // FLAG int * (set to 1), INT int64_t *, REAL double *, STR const char **
+    const char *metavar; // "PIXELS"; choices "raw|jpeg" are checked; NULL for a flag
+    double low, high;    // INT and REAL: allowed range, both included
     const char *help;
 } fct_arg;
 
@@ -32,13 +32,17 @@ typedef struct {
     const char *about; // one or two sentences
     const fct_arg *arg;
     int n;
-    int min_positional, max_positional;
+    int min_positional, max_positional; // max < 0: any number
 } fct_arg_table;
 
-// Parses argv[1..]; positional arguments are moved to the front of argv and counted in *positional.
-// *done is set when --help was printed. E_ARG: worded, with the nearest option.
-fct_status fct_args_parse(const fct_arg_table *table, int argc, char **argv, int *positional, int *done);
-// Prints the failure once (rank 0 of a job) and gives the exit code that belongs to it.
+// Not collective. Parses argv[1..argc-1] ("--size 224", "--size=224", "--" ends the options). What is
+// not an option ends up, in order, at argv[1..*positional]. *done is set when --help was printed to
+// stdout. E_ARG: worded, with the nearest option as the hint.
+fct_status fct_args_parse(const fct_arg_table *table, int argc, char **argv, int *positional,
+                          int *done);
+// Not collective. Prints the failure (fct_fail_text) and gives the exit code that belongs to it. In a
+// job of many ranks all hold the same text after fct_comm_agree, so only rank 0 prints, unless the
+// failure is one that ranks cannot have told each other (E_COMM).
 int fct_cmd_exit(fct_status status);
 
 #endif

@@ -26,9 +26,9 @@ void fct_loss_ce(const fct_loss_ce_spec *spec, int64_t n, const float *logits, c
                  double denominator, double *sum, float *dlogits);
 
 typedef enum { FCT_WEIGHTS_NONE, FCT_WEIGHTS_INVERSE, FCT_WEIGHTS_EFFECTIVE } fct_class_weights;
-// Class weights from counts (K), scaled so that their mean over samples... see docs/metrics.md:
-// INVERSE N/(K n_k); EFFECTIVE (1-beta)/(1-beta^n_k), Cui et al. CVPR 2019, normalised to sum K.
-// A class without samples gets 0.
+// Class weights from the counts of K classes:
+// INVERSE N/(K n_k); EFFECTIVE (1-beta)/(1-beta^n_k), Cui et al. CVPR 2019, scaled to the mean 1.
+// A class without samples gets 0 and is not counted in K or the mean. E_ARG: no samples at all.
 fct_status fct_loss_class_weights(fct_class_weights kind, double beta, int classes,
                                   const int64_t *count, double *weight);
 

@@ -34,7 +34,9 @@ typedef struct { // a view: `shape` laid out at `offset` bytes of `buffer`
     fct_shape shape;
 } fct_tensor;
 
-// Operands in order; what stands in [] is present when the attribute says so.
+// Operands in order; what stands in [] is present when the attribute says so. An output may be the
+// very same memory as these inputs, and as no other: ADD y=a; BN_FWD and BN_APPLY y=z; BN_INFER y=x
+// or y=z; BN_BWD and BN_BWD_APPLY dz=dy, and dx=x or (without add) dx=dy.
 typedef enum {
     FCT_OP_CONV_FWD,        // x, w -> y                      PLAIN or ACT x; ACT y
     FCT_OP_CONV_BWD_DATA,   // dy, w -> dx

@@ -24,7 +24,8 @@ typedef struct {
     fct_shape shape;
     size_t offset, bytes; // in both flat buffers, padded to 64 bytes
     int frozen;
-    float fan_out, fan_in; // for the initial values
+    float fan_out, fan_in; // for the initial values; both 0: all are `initial`
+    float initial;
 } fct_param;
 
 fct_status fct_params_create(fct_backend *b, fct_params **out);
@@ -70,6 +71,8 @@ fct_node fct_graph_bn(fct_graph *g, const char *name, fct_node x, fct_node z, in
 fct_node fct_graph_maxpool(fct_graph *g, fct_node x, int kernel, int stride, int pad);
 fct_node fct_graph_avgpool(fct_graph *g, fct_node x);                                  // (N, C)
 fct_node fct_graph_linear(fct_graph *g, const char *name, fct_node x, int features);   // (N, O)
+// The bias of this linear layer starts at `value` instead of at random.
+void fct_graph_initial_bias(fct_graph *g, fct_node linear, float value);
 // A trained vector outside the dataflow (log variances); its gradient comes by fct_params_set_grad.
 void fct_graph_scalar(fct_graph *g, const char *name, int n, float initial);
 // A place where the host reads values and, when training, writes their gradient.
@@ -80,6 +83,7 @@ void fct_graph_freeze(fct_graph *g, int frozen);
 fct_shape fct_graph_shape(const fct_graph *g, fct_node x);
 
 // ---- compiling and running
+// activations: the most that is alive at once; workspace: what the arena needs above that.
 typedef struct { // bytes
     size_t activations, workspace, parameters, gradients;
 } fct_graph_memory;
@@ -109,7 +113,8 @@ fct_status fct_graph_read(fct_graph *g, const char *output, float *out);       /
 fct_status fct_graph_write_grad(fct_graph *g, const char *output, const float *grad);
 // Every output's gradient must have been written. Overwrites the gradient buffer.
 fct_status fct_graph_backward(fct_graph *g, const fct_graph_hooks *hooks);
-// For tests and findings: the values of a node, plain.
+// For tests and findings: the values of a node, plain. E_ARG when its memory serves another value by
+// now; outputs and nodes that nothing consumes are kept, in training also what backward needs.
 fct_status fct_graph_read_node(fct_graph *g, fct_node x, float *out);
 
 #endif

@@ -1,0 +1,1 @@
+fct_unit_test(test_sampler LINKS facet_datasets)

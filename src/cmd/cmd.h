@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The subcommands. Each returns the process's exit code: 0 success, 1 failed, 2 wrong use, 75 stopped
-// early with a checkpoint.
+// The subcommands. Each returns the process's exit code: 0 success, 1 failed, 2 wrong use, 75
+// stopped early with a checkpoint.
 #ifndef FACET_CMD_H
 #define FACET_CMD_H
 
@@ -19,7 +19,7 @@ int fct_cmd_config(int argc, char **argv);
 // ---- command-line arguments of a subcommand: one table, from which parsing and --help follow
 typedef enum { FCT_ARG_FLAG, FCT_ARG_INT, FCT_ARG_REAL, FCT_ARG_STR } fct_arg_kind;
 typedef struct {
-    const char *name;    // "--size"; with a short form "-o|--output"
+    const char *name; // "--size"; with a short form "-o|--output"
     fct_arg_kind kind;
     void *value;         // FLAG int * (set to 1), INT int64_t *, REAL double *, STR const char **
     const char *metavar; // "PIXELS"; choices "raw|jpeg" are checked; NULL for a flag
@@ -35,14 +35,14 @@ typedef struct {
     int min_positional, max_positional; // max < 0: any number
 } fct_arg_table;
 
-// Not collective. Parses argv[1..argc-1] ("--size 224", "--size=224", "--" ends the options). What is
-// not an option ends up, in order, at argv[1..*positional]. *done is set when --help was printed to
-// stdout. E_ARG: worded, with the nearest option as the hint.
+// Not collective. Parses argv[1..argc-1] ("--size 224", "--size=224", "--" ends the options). What
+// is not an option ends up, in order, at argv[1..*positional]. *done is set when --help was printed
+// to stdout. E_ARG: worded, with the nearest option as the hint.
 fct_status fct_args_parse(const fct_arg_table *table, int argc, char **argv, int *positional,
                           int *done);
-// Not collective. Prints the failure (fct_fail_text) and gives the exit code that belongs to it. In a
-// job of many ranks all hold the same text after fct_comm_agree, so only rank 0 prints, unless the
-// failure is one that ranks cannot have told each other (E_COMM).
+// Not collective. Prints the failure (fct_fail_text) and gives the exit code that belongs to it. In
+// a job of many ranks all hold the same text after fct_comm_agree, so only rank 0 prints, unless
+// the failure is one that ranks cannot have told each other (E_COMM).
 int fct_cmd_exit(fct_status status);
 
 #endif

@@ -80,7 +80,8 @@ void fct_graph_output(fct_graph *g, const char *name, fct_node x);
 // From now on, parameters of new nodes are frozen (1) or trained (0). Frozen ones must form a prefix
 // of the dataflow; their batch norms use the running statistics.
 void fct_graph_freeze(fct_graph *g, int frozen);
-fct_shape fct_graph_shape(const fct_graph *g, fct_node x);
+fct_shape fct_graph_shape(const fct_graph *g, fct_node x); // zeros when building failed before x
+int fct_graph_is_training(const fct_graph *g);
 
 // ---- compiling and running
 // activations: the most that is alive at once; workspace: what the arena needs above that.

@@ -25,6 +25,7 @@ typedef struct {
 // Adds the network's nodes to g and its outputs "expression" (N, K) and "landmarks" (N, 2 L; x0 y0
 // x1 y1 .. in 0..1 of the picture), "embedding" (N, E) when g does not train. Parameter names:
 // backbone.<torchvision's>, projection.*, expression_head.*, landmark_head.*, balance.log_var.
+// The landmark head's bias starts at 0.5, the middle of the picture.
 // E_ARG: unknown backbone, stem or freeze point, picture too small.
 fct_status fct_model_build(fct_graph *g, const fct_model_spec *spec, fct_model *out);
 

@@ -16,7 +16,8 @@ typedef struct {
     int (*is_backbone)(const char *param_name);
     double clip_norm;         // 0: off; over all trained parameters
     double stat_momentum;     // running statistics: run += m * (batch - run), torch's 0.1
-    double ema;               // decay of the moving average of weights; 0: off
+    double ema; // decay of the moving average of weights and statistics; 0: off. Young averages
+                // forget faster: at step t = 1, 2 .. the decay is min(ema, (1 + t) / (10 + t))
 } fct_optim_spec;
 
 typedef struct fct_optim fct_optim;
@@ -32,7 +33,7 @@ void fct_optim_set_steps(fct_optim *o, int64_t steps);
 // The state: buffers beside the weights, laid out like them. name: "momentum", "exp_avg",
 // "exp_avg_sq", "ema"; NULL past the end.
 fct_buffer *fct_optim_state(const fct_optim *o, int i, const char **name);
-// Swaps weights and their moving average (twice: back again). No-op without EMA.
+// Swaps weights and their moving average (twice: back again). No-op without EMA, or before a step.
 fct_status fct_optim_swap_ema(fct_optim *o);
 
 typedef enum { FCT_SCHEDULE_COSINE, FCT_SCHEDULE_STEP, FCT_SCHEDULE_POLY, FCT_SCHEDULE_CONSTANT } fct_schedule_kind;

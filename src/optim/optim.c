@@ -1,2 +1,265 @@
 // SPDX-License-Identifier: Apache-2.0
-typedef int fct_folder_is_new;
+// SGD and AdamW over the flat buffers: neighbours with the same settings are stepped in one call.
+#include <math.h>
+#include <stdlib.h>
+
+#include "facet/optim.h"
+
+typedef struct { // a run of parameters, in the flat buffers
+    size_t offset, bytes;
+    int is_stat;
+    double rate, decay;
+} range;
+
+enum { STATES = 3, SWAP_FLOATS = 1 << 18 }; // a moving average besides at most two moments
+
+struct fct_optim {
+    fct_optim_spec spec;
+    fct_params *params;
+    fct_backend *backend;
+    range *ranges;
+    int n_ranges;
+    int n_states, n_moments; // the moving average, if any, is the last state
+    fct_buffer *state[STATES];
+    const char *state_name[STATES];
+    fct_buffer *swap; // for swapping weights and average, a piece at a time
+    int64_t steps;
+};
+
+static range range_of(const fct_optim *o, const fct_param *q)
+{
+    const fct_optim_spec *s = &o->spec;
+    range r = { .offset = q->offset, .bytes = q->bytes, .is_stat = q->kind == FCT_PARAM_STAT };
+    if (r.is_stat)
+        return r;
+    r.rate = s->is_backbone && s->is_backbone(q->name) ? s->backbone_rate : s->head_rate;
+    r.decay = q->kind == FCT_PARAM_WEIGHT || s->decay_norm_bias ? s->weight_decay : 0;
+    return r;
+}
+
+static int continues(const range *a, const range *b)
+{
+    return a->offset + a->bytes == b->offset && a->is_stat == b->is_stat && a->rate == b->rate &&
+           a->decay == b->decay;
+}
+
+static fct_status make_ranges(fct_optim *o)
+{
+    int n;
+    const fct_param *table = fct_params_table(o->params, &n);
+    o->ranges = calloc((size_t)n + 1, sizeof *o->ranges);
+    if (!o->ranges)
+        return FCT_FAIL_NOMEM((size_t)n * sizeof *o->ranges, "parameter groups");
+    for (int i = 0; i < n; i++) {
+        if (table[i].frozen)
+            continue;
+        const range r = range_of(o, &table[i]);
+        if (o->n_ranges && continues(&o->ranges[o->n_ranges - 1], &r))
+            o->ranges[o->n_ranges - 1].bytes += r.bytes;
+        else
+            o->ranges[o->n_ranges++] = r;
+    }
+    return FCT_OK;
+}
+
+static fct_status add_state(fct_optim *o, const char *name)
+{
+    const size_t bytes = fct_params_bytes(o->params);
+    FCT_TRY(o->backend->ops->alloc(o->backend, bytes, &o->state[o->n_states]));
+    o->state_name[o->n_states++] = name;
+    return FCT_OK;
+}
+
+static fct_status make_states(fct_optim *o)
+{
+    if (o->spec.is_adamw) {
+        FCT_TRY(add_state(o, "exp_avg"));
+        FCT_TRY(add_state(o, "exp_avg_sq"));
+    } else {
+        FCT_TRY(add_state(o, "momentum"));
+    }
+    o->n_moments = o->n_states;
+    if (o->spec.ema <= 0)
+        return FCT_OK;
+    FCT_TRY(add_state(o, "ema"));
+    return o->backend->ops->alloc(o->backend, SWAP_FLOATS * sizeof(float), &o->swap);
+}
+
+fct_status fct_optim_create(const fct_optim_spec *spec, fct_params *params, fct_optim **out)
+{
+    fct_optim *o = calloc(1, sizeof *o);
+    if (!o)
+        return FCT_FAIL_NOMEM(sizeof *o, "the optimiser");
+    o->spec = *spec;
+    o->params = params;
+    o->backend = fct_params_backend(params);
+    fct_status status;
+    FCT_TRY_GOTO(make_ranges(o), status, fail);
+    FCT_TRY_GOTO(make_states(o), status, fail);
+    *out = o;
+    return FCT_OK;
+fail:
+    fct_optim_destroy(o);
+    return status;
+}
+
+void fct_optim_destroy(fct_optim *o)
+{
+    if (!o)
+        return;
+    for (int i = 0; i < o->n_states; i++)
+        o->backend->ops->release(o->backend, o->state[i]);
+    o->backend->ops->release(o->backend, o->swap);
+    free(o->ranges);
+    free(o);
+}
+
+// ---- one step
+
+static fct_status sum_squares(const fct_optim *o, size_t offset, size_t bytes, double *out)
+{
+    const fct_slice slice = { fct_params_grads(o->params), offset };
+    return o->backend->ops->sum_squares(o->backend, slice, bytes / sizeof(float), out);
+}
+
+static fct_status fail_with_name(const fct_optim *o)
+{
+    int n;
+    const fct_param *table = fct_params_table(o->params, &n);
+    for (int i = 0; i < n; i++) {
+        double s;
+        FCT_TRY(sum_squares(o, table[i].offset, table[i].bytes, &s));
+        if (!isfinite(s))
+            return FCT_FAIL(FCT_E_DIVERGED, "the gradient of %s is not finite", table[i].name);
+    }
+    return FCT_FAIL(FCT_E_DIVERGED, "the gradient's norm is beyond the range of numbers");
+}
+
+// Over trained parameters; statistics only must be finite.
+static fct_status gradient_norm(const fct_optim *o, double *norm)
+{
+    double total = 0;
+    int is_finite = 1;
+    for (int i = 0; i < o->n_ranges; i++) {
+        double s;
+        FCT_TRY(sum_squares(o, o->ranges[i].offset, o->ranges[i].bytes, &s));
+        is_finite &= isfinite(s) != 0;
+        if (!o->ranges[i].is_stat)
+            total += s;
+    }
+    *norm = sqrt(total);
+    return is_finite ? FCT_OK : fail_with_name(o);
+}
+
+static fct_slice at(fct_buffer *buffer, size_t offset)
+{
+    return (fct_slice){ buffer, offset };
+}
+
+static fct_status step_stat(const fct_optim *o, const range *r)
+{
+    const fct_vec_args args = { .n = r->bytes / sizeof(float),
+                                .a = at(fct_params_weights(o->params), r->offset),
+                                .b = at(fct_params_grads(o->params), r->offset),
+                                .s0 = (float)o->spec.stat_momentum };
+    return o->backend->ops->vec(o->backend, FCT_VEC_LERP, &args);
+}
+
+static fct_status step_range(const fct_optim *o, const range *r, double rate, double scale)
+{
+    const fct_optim_spec *s = &o->spec;
+    fct_vec_args args = { .n = r->bytes / sizeof(float),
+                          .a = at(fct_params_weights(o->params), r->offset),
+                          .b = at(fct_params_grads(o->params), r->offset),
+                          .c = at(o->state[0], r->offset),
+                          .lr = (float)(rate * r->rate),
+                          .decay = (float)r->decay,
+                          .scale = (float)scale };
+    if (!s->is_adamw) {
+        args.s1 = (float)s->momentum;
+        args.nesterov = s->nesterov;
+        return o->backend->ops->vec(o->backend, FCT_VEC_SGD, &args);
+    }
+    const double t = (double)(o->steps + 1);
+    args.d = at(o->state[1], r->offset);
+    args.s1 = (float)s->beta1;
+    args.s2 = (float)s->beta2;
+    args.eps = (float)s->eps;
+    args.correct1 = 1 - pow(s->beta1, t);
+    args.correct2 = 1 - pow(s->beta2, t);
+    return o->backend->ops->vec(o->backend, FCT_VEC_ADAMW, &args);
+}
+
+static fct_status vec_whole(const fct_optim *o, fct_vec_op op, float s0)
+{
+    const fct_vec_args args = { .n = fct_params_bytes(o->params) / sizeof(float),
+                                .a = at(o->state[o->n_moments], 0),
+                                .b = at(fct_params_weights(o->params), 0),
+                                .s0 = s0 };
+    return o->backend->ops->vec(o->backend, op, &args);
+}
+
+static fct_status step_ema(const fct_optim *o)
+{
+    const double t = (double)(o->steps + 1), young = (1 + t) / (10 + t);
+    return vec_whole(o, FCT_VEC_LERP, (float)(1 - fmin(o->spec.ema, young)));
+}
+
+fct_status fct_optim_step(fct_optim *o, double learning_rate, double *norm)
+{
+    FCT_TRY(gradient_norm(o, norm));
+    const double clip = o->spec.clip_norm;
+    const double scale = clip > 0 && *norm > clip ? clip / *norm : 1;
+    const int has_ema = o->n_states > o->n_moments;
+    if (has_ema && o->steps == 0)
+        FCT_TRY(vec_whole(o, FCT_VEC_COPY, 0));
+    for (int i = 0; i < o->n_ranges; i++) {
+        const range *r = &o->ranges[i];
+        FCT_TRY(r->is_stat ? step_stat(o, r) : step_range(o, r, learning_rate, scale));
+    }
+    if (has_ema)
+        FCT_TRY(step_ema(o));
+    o->steps++;
+    return FCT_OK;
+}
+
+int64_t fct_optim_steps(const fct_optim *o)
+{
+    return o->steps;
+}
+
+void fct_optim_set_steps(fct_optim *o, int64_t steps)
+{
+    o->steps = steps;
+}
+
+fct_buffer *fct_optim_state(const fct_optim *o, int i, const char **name)
+{
+    if (i < 0 || i >= o->n_states)
+        return NULL;
+    *name = o->state_name[i];
+    return o->state[i];
+}
+
+static fct_status copy(const fct_optim *o, fct_slice to, fct_slice from, size_t n)
+{
+    const fct_vec_args args = { .n = n, .a = to, .b = from };
+    return o->backend->ops->vec(o->backend, FCT_VEC_COPY, &args);
+}
+
+fct_status fct_optim_swap_ema(fct_optim *o)
+{
+    if (o->n_states == o->n_moments || o->steps == 0)
+        return FCT_OK;
+    const size_t total = fct_params_bytes(o->params) / sizeof(float);
+    for (size_t done = 0, n; done < total; done += n) {
+        n = total - done < SWAP_FLOATS ? total - done : SWAP_FLOATS;
+        const fct_slice weights = at(fct_params_weights(o->params), done * sizeof(float));
+        const fct_slice average = at(o->state[o->n_moments], done * sizeof(float));
+        const fct_slice piece = at(o->swap, 0);
+        FCT_TRY(copy(o, piece, weights, n));
+        FCT_TRY(copy(o, weights, average, n));
+        FCT_TRY(copy(o, average, piece, n));
+    }
+    return FCT_OK;
+}

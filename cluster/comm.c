@@ -1,2 +1,158 @@
 // SPDX-License-Identifier: Apache-2.0
-typedef int fct_folder_is_new;
+// The communicator that everyone sees: picks a kind, and hands each call to it.
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "comm_kind.h"
+#include "facet/fault.h"
+#include "facet/log.h"
+
+static const fct_comm_ops *const kinds[] = { &fct_comm_self, &fct_comm_mpi_kind };
+
+static const fct_comm_ops *find_kind(const char *kind, const fct_launcher *launcher)
+{
+    if (!strcmp(kind, "auto"))
+        return launcher->can_start_mpi ? &fct_comm_mpi_kind : &fct_comm_self;
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        if (!strcmp(kind, kinds[i]->name))
+            return kinds[i];
+    return NULL;
+}
+
+fct_status fct_comm_create(const char *kind, fct_comm **out)
+{
+    fct_launcher launcher;
+    fct_launcher_read(&launcher);
+    const fct_comm_ops *ops = find_kind(kind, &launcher);
+    if (!ops)
+        return FCT_FAIL(FCT_E_ARG, "communicator \"%s\": unknown kind\nauto, self or mpi", kind);
+    FCT_TRY(ops->create(out));
+    fct_log_set_rank((*out)->rank, (*out)->size);
+    fct_fault_set_rank((*out)->rank);
+    if (launcher.size > 1 && (*out)->size == 1 && strcmp(kind, "self") != 0)
+        FCT_WARN("every process is rank 0: %s is %d, but this process sees only itself; start with "
+                 "`srun --mpi=pmix` or the mpirun of the MPI that facet was built with",
+                 launcher.variable, launcher.size);
+    return FCT_OK;
+}
+
+void fct_comm_destroy(fct_comm *c)
+{
+    if (c)
+        c->ops->destroy(c);
+}
+
+_Noreturn void fct_comm_abort(fct_comm *c, int exit_code)
+{
+    if (c)
+        c->ops->abort(c, exit_code);
+    _exit(exit_code);
+}
+
+int fct_comm_rank(const fct_comm *c)
+{
+    return c->rank;
+}
+
+int fct_comm_size(const fct_comm *c)
+{
+    return c->size;
+}
+
+int fct_comm_local_rank(const fct_comm *c)
+{
+    return c->local_rank;
+}
+
+int fct_comm_local_size(const fct_comm *c)
+{
+    return c->local_size;
+}
+
+const char *fct_comm_host(const fct_comm *c)
+{
+    return c->host;
+}
+
+const char *fct_comm_kind(const fct_comm *c)
+{
+    return c->ops->name;
+}
+
+fct_status fct_comm_check(fct_comm *c)
+{
+    return c->broken == FCT_OK ? FCT_OK : fct_fail_set(c->broken, c->why);
+}
+
+fct_status fct_comm_break(fct_comm *c, const fct_cancel_note *note)
+{
+    if (c->broken == FCT_OK) {
+        c->broken = FCT_E_PEER;
+        snprintf(c->why, sizeof c->why, "%s", note->text);
+    }
+    return fct_comm_check(c);
+}
+
+void fct_comm_cancel(fct_comm *c, fct_status mine)
+{
+    if (mine == FCT_OK || c->broken != FCT_OK)
+        return;
+    fct_cancel_note note = { .status = (int)mine, .rank = c->rank };
+    int head = 0;
+    if (c->size > 1)
+        head = snprintf(note.text, sizeof note.text, "rank %d on %s: ", c->rank, c->host);
+    snprintf(note.text + head, sizeof note.text - (size_t)head, "%s", fct_fail_text());
+    c->broken = mine;
+    snprintf(c->why, sizeof c->why, "%s", note.text);
+    c->ops->cancel(c, &note);
+}
+
+// A collective that fails on one rank alone leaves the others waiting: it cancels them.
+static fct_status closed(fct_comm *c, fct_status status)
+{
+    fct_comm_cancel(c, status);
+    return status;
+}
+
+static fct_status opened(fct_comm *c)
+{
+    FCT_TRY(fct_comm_check(c));
+    if (fct_fault("comm.collective"))
+        return closed(c, FCT_FAIL(FCT_E_COMM, "a collective failed (injected)"));
+    return FCT_OK;
+}
+
+fct_status fct_comm_reduce_f64(fct_comm *c, double *values, size_t n, fct_reduce how)
+{
+    FCT_TRY(opened(c));
+    return closed(c, c->ops->reduce(c, values, n, FCT_NUMBER_F64, how));
+}
+
+fct_status fct_comm_reduce_i64(fct_comm *c, int64_t *values, size_t n, fct_reduce how)
+{
+    FCT_TRY(opened(c));
+    return closed(c, c->ops->reduce(c, values, n, FCT_NUMBER_I64, how));
+}
+
+fct_status fct_comm_broadcast(fct_comm *c, void *bytes, size_t n, int root)
+{
+    FCT_TRY(opened(c));
+    FCT_ASSERT(root >= 0 && root < c->size);
+    return closed(c, c->ops->broadcast(c, bytes, n, root));
+}
+
+fct_status fct_comm_gather(fct_comm *c, const void *mine, size_t n_mine, void **out, size_t *total)
+{
+    *out = NULL;
+    *total = 0;
+    FCT_TRY(opened(c));
+    return closed(c, c->ops->gather(c, mine, n_mine, out, total));
+}
+
+fct_status fct_comm_barrier(fct_comm *c)
+{
+    FCT_TRY(opened(c));
+    return closed(c, c->ops->barrier(c));
+}

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+// The launcher's environment: were we started as one of many, and by what?
+#include <stdint.h>
+#include <stdlib.h>
+
+#include "comm_kind.h"
+#include "facet/text.h"
+
+static int64_t number_of(const char *variable)
+{
+    const char *text = getenv(variable);
+    int64_t value;
+    return text && fct_text_to_i64(text, &value) == FCT_OK && value > 0 && value < INT32_MAX ? value
+                                                                                             : 0;
+}
+
+// Under mpirun inside a Slurm job the SLURM_ variables are those of its daemon, so they come last;
+// and only a step's own (SLURM_STEP_...): a batch script has SLURM_NTASKS, but is one process.
+void fct_launcher_read(fct_launcher *out)
+{
+    static const char *const sizes[] = { "OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MV2_COMM_WORLD_SIZE",
+                                         "SLURM_STEP_NUM_TASKS" };
+    static const char *const ways[] = { "OMPI_COMM_WORLD_SIZE", "PMI_RANK", "PMIX_RANK",
+                                        "MV2_COMM_WORLD_RANK" };
+    *out = (fct_launcher){ 0 };
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes && out->size == 0; i++) {
+        out->variable = sizes[i];
+        out->size = (int)number_of(sizes[i]);
+    }
+    for (size_t i = 0; i < sizeof ways / sizeof *ways; i++)
+        out->can_start_mpi |= getenv(ways[i]) != NULL;
+}

@@ -13,6 +13,7 @@ typedef struct {
 } command;
 
 static const command commands[] = {
+    { "synth", "draws faces with known labels: data to try everything with", fct_cmd_synth },
     { "config", "every option: its type, default, range and meaning", fct_cmd_config },
 };
 enum { COMMANDS = sizeof commands / sizeof *commands };

@@ -20,6 +20,7 @@ struct fct_mix {
     int n;
     member *member;
     int32_t *expression; // (N)
+    int64_t *kept;       // (N) numbers in the whole mix; NULL: all are kept
 };
 
 static fct_status open_members(fct_mix *m, const char *const *paths, int n, const char *split)
@@ -145,6 +146,7 @@ void fct_mix_close(fct_mix *m)
         fct_dataset_close(m->member[i].dataset);
     free(m->member);
     free(m->expression);
+    free(m->kept);
     free(m);
 }
 
@@ -153,26 +155,44 @@ const fct_mix_info *fct_mix_describe(const fct_mix *m)
     return &m->info;
 }
 
-static const member *find_member(const fct_mix *m, int64_t i)
+fct_status fct_mix_keep(fct_mix *m, int64_t n)
+{
+    int64_t all = m->info.pictures;
+    if (m->kept || n < 1 || n > all)
+        return FCT_FAIL(FCT_E_ARG, "cannot keep %lld of %lld pictures", (long long)n,
+                        (long long)all);
+    m->kept = malloc((size_t)n * sizeof *m->kept);
+    if (!m->kept)
+        return FCT_FAIL_NOMEM((size_t)n * sizeof *m->kept, "the pictures to keep");
+    for (int64_t i = 0; i < n; i++) {
+        m->kept[i] = i * all / n;
+        m->expression[i] = m->expression[m->kept[i]];
+    }
+    m->info.pictures = n;
+    return FCT_OK;
+}
+
+static const member *find_member(const fct_mix *m, int64_t i, int64_t *row)
 {
     FCT_ASSERT(i >= 0 && i < m->info.pictures);
     int k = m->n - 1;
+    if (m->kept)
+        i = m->kept[i];
     while (m->member[k].first > i)
         k--;
+    *row = i - m->member[k].first;
     return &m->member[k];
 }
 
 const fct_dataset *fct_mix_dataset(const fct_mix *m, int64_t i, int64_t *row)
 {
-    const member *set = find_member(m, i);
-    *row = i - set->first;
-    return set->dataset;
+    return find_member(m, i, row)->dataset;
 }
 
 void fct_mix_labels(const fct_mix *m, int64_t i, fct_labels *out)
 {
-    const member *set = find_member(m, i);
-    int64_t row = i - set->first;
+    int64_t row;
+    const member *set = find_member(m, i, &row);
     const int32_t *identity = fct_dataset_identities(set->dataset);
     const uint8_t *valid = fct_dataset_landmarks_valid(set->dataset);
     const float *landmarks = fct_dataset_landmarks(set->dataset);

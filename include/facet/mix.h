@@ -26,10 +26,14 @@ typedef struct { // the labels of one picture; -1, 0 and NULL where there are no
     const float *landmarks; // (L, 2)
 } fct_labels;
 
-// Not collective. `paths`: n packed folders. Sets with an expression column must have the same class
-// names after sorting out order (ids are remapped to the first set's); a set without is masked.
+// Not collective. `paths`: n packed folders. Sets with an expression column must have the same
+// class names after sorting out order (ids are remapped to the first set's); a set without is
+// masked.
 fct_status fct_mix_open(const char *const *paths, int n, const char *split, fct_mix **out);
 void fct_mix_close(fct_mix *m);
+// Not collective. Keeps n pictures spread evenly over all and numbers them anew; once a mix. E_ARG:
+// there are not so many.
+fct_status fct_mix_keep(fct_mix *m, int64_t n);
 const fct_mix_info *fct_mix_describe(const fct_mix *m);
 const fct_dataset *fct_mix_dataset(const fct_mix *m, int64_t i, int64_t *row); // whose picture i is
 void fct_mix_labels(const fct_mix *m, int64_t i, fct_labels *out);

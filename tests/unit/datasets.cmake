@@ -1,2 +1,7 @@
 fct_unit_test(test_sampler LINKS facet_datasets)
 fct_unit_test(test_shard SOURCES shard_maker.c LINKS facet_datasets)
+fct_unit_test(test_augment LINKS facet_datasets)
+add_executable(augment_probe augment_probe.c)
+target_include_directories(augment_probe PRIVATE ${CMAKE_SOURCE_DIR}/include ${CMAKE_SOURCE_DIR})
+target_link_libraries(augment_probe PRIVATE facet_datasets m facet_flags)
+fct_script_test(test_augment_torch.py LABEL unit)

@@ -73,7 +73,7 @@ function(fct_set_flags target)
   target_compile_options(${target} INTERFACE
     -Wall -Wextra -Wshadow -Wconversion -Wpedantic -Wstrict-prototypes -Wmissing-prototypes
     -fno-math-errno -fno-trapping-math -ffp-contract=off)
-  target_compile_definitions(${target} INTERFACE _GNU_SOURCE)
+  target_compile_definitions(${target} INTERFACE _GNU_SOURCE FACET_VERSION="${PROJECT_VERSION}")
   if(FACET_WERROR)
     target_compile_options(${target} INTERFACE -Werror)
   endif()

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+// Training and evaluation as whole jobs.
+#ifndef FACET_TRAIN_H
+#define FACET_TRAIN_H
+
+#include "comm.h"
+#include "options.h"
+
+typedef struct {
+    const fct_options *options;
+    fct_comm *comm;
+    const char *resume; // NULL: start anew; "auto": the newest run like this one, if there is one;
+                        // or a path
+    int64_t overfit;    // > 0: train on so many pictures until they are learned by heart
+    int64_t stop_after; // > 0: checkpoint and stop after so many optimiser steps of this process
+    int dry_run;        // plan memory and steps, print, train nothing
+    const char
+        *order_file; // where to write the picture numbers of every step, or NULL (tests, audits)
+} fct_train_spec;
+
+// Collective. Trains to the end of the last epoch. *stopped: 1 when it ended early with a
+// checkpoint because a signal or stop_after asked. A failure is the same on all ranks, with one
+// text. With overfit: E_DIVERGED when the pictures were not learned by heart in train.epochs.
+fct_status fct_train(const fct_train_spec *spec, int *stopped);
+
+typedef struct {
+    const char *checkpoint; // step folder, checkpoints folder or run folder
+    const char *data;       // packed set
+    const char *split;
+    const char *predictions; // csv to write, or NULL
+    const char *backend;     // "auto", "cpu", "ref"
+    int64_t batch;           // pictures of one rank at a time
+    int threads, workers;
+    int json;
+    fct_comm *comm;
+} fct_eval_spec;
+
+// Collective. Evaluates a checkpoint on a packed set, each picture once; the report goes to
+// `report` on rank 0.
+fct_status fct_eval(const fct_eval_spec *spec, fct_text *report);
+
+#endif

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+// facet train: reads the configuration, makes the communicator, hands both to train/.
+#include <string.h>
+
+#include "cmd.h"
+#include "facet/log.h"
+#include "facet/train.h"
+
+// The first positional argument is the configuration unless it is a key=value.
+static fct_status load(int n, char **argument, fct_options **out)
+{
+    int has_file = n > 0 && !strchr(argument[0], '=');
+    return fct_options_load(has_file ? argument[0] : NULL, argument + has_file, n - has_file, out);
+}
+
+static fct_status train(int n, char **argument, fct_train_spec *spec, int *stopped)
+{
+    fct_options *options = NULL;
+    FCT_TRY(fct_comm_create("auto", &spec->comm));
+    fct_log_set_rank(fct_comm_rank(spec->comm), fct_comm_size(spec->comm));
+    fct_status status =
+        fct_comm_agree(spec->comm, load(n, argument, &options), "reading the configuration");
+    spec->options = options;
+    if (status == FCT_OK)
+        status = fct_train(spec, stopped);
+    fct_options_destroy(options);
+    return status;
+}
+
+int fct_cmd_train(int argc, char **argv)
+{
+    fct_train_spec spec = { 0 };
+    int positional, done, stopped = 0;
+    const fct_arg args[] = {
+        { "--resume", FCT_ARG_STR, &spec.resume, "auto|RUN", 0, 0,
+          "go on exactly where a run stopped: a run directory, a checkpoint, or the newest run "
+          "like this one" },
+        { "--dry-run", FCT_ARG_FLAG, &spec.dry_run, NULL, 0, 0,
+          "plan memory and steps, train nothing" },
+        { "--overfit", FCT_ARG_INT, &spec.overfit, "N", 1, 1e6,
+          "self-test: learn N pictures by heart, without augmentation" },
+        { "--stop-after", FCT_ARG_INT, &spec.stop_after, "STEPS", 1, 1e15,
+          "checkpoint and stop (exit code 75) after so many steps" },
+        { "--order", FCT_ARG_STR, &spec.order_file, "FILE", 0, 0,
+          "append every step's picture numbers to FILE" },
+    };
+    const fct_arg_table table = {
+        "facet train [CONFIG] [key=value ...] [options]",
+        "Trains a network as CONFIG says; `facet config` lists the keys. Under mpirun or "
+        "srun all ranks train together.",
+        args,
+        sizeof args / sizeof *args,
+        0,
+        -1
+    };
+    fct_status status = fct_args_parse(&table, argc, argv, &positional, &done);
+    if (status != FCT_OK || done)
+        return status == FCT_OK ? FCT_EXIT_OK : fct_cmd_exit(status);
+    status = train(positional, argv + 1, &spec, &stopped);
+    int code = status != FCT_OK ? fct_cmd_exit(status) : stopped ? FCT_EXIT_REQUEUE : FCT_EXIT_OK;
+    if (spec.comm)
+        fct_comm_destroy(spec.comm);
+    return code;
+}

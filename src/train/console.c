@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a person sees while it trains: the facts at the start, a line an epoch, the summary at the
+// end.
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "facet/log.h"
+#include "facet/loss.h"
+#include "trainer.h"
+
+static void fact(const char *name, const char *value)
+{
+    FCT_INFO("  %-12s %s", name, value);
+}
+
+static int64_t count_parameters(const fct_trainer *t, int trained)
+{
+    int n;
+    int64_t count = 0;
+    const fct_param *p = fct_params_table(t->net->params, &n);
+    for (int i = 0; i < n; i++)
+        if (p[i].kind != FCT_PARAM_STAT && (!trained || !p[i].frozen))
+            count += fct_shape_elements(&p[i].shape);
+    return count;
+}
+
+static void memory_fact(const fct_trainer *t)
+{
+    fct_graph_memory m;
+    char a[32], w[32], p[32], g[32], line[256];
+    fct_net_memory(t->net, &m);
+    fct_text_bytes((double)m.activations, a);
+    fct_text_bytes((double)m.workspace, w);
+    fct_text_bytes((double)m.parameters, p);
+    fct_text_bytes((double)m.gradients, g);
+    snprintf(line, sizeof line, "%s activations, %s workspace, %s weights, %s gradients each rank",
+             a, w, p, g);
+    fact("memory", line);
+}
+
+static void balance_fact(const fct_trainer *t)
+{
+    fct_text text = { 0 };
+    for (int i = 0; i < t->tasks.balance.tasks; i++)
+        fct_text_add(&text, "%s%s", i ? " + " : "", t->tasks.balance.name[i]);
+    if (t->tasks.balance.tasks > 1)
+        fct_text_add(&text, ", balanced by %s", t->o->loss_use_uncertainty_weighting);
+    if (!text.failed)
+        fact("tasks", text.data);
+    fct_text_release(&text);
+}
+
+void fct_console_start(const fct_trainer *t)
+{
+    const fct_mix_info *train = fct_mix_describe(t->train_mix), *val = fct_mix_describe(t->val_mix);
+    const fct_model_spec *m = &t->net->spec.model;
+    char line[512];
+    FCT_INFO("facet train");
+    snprintf(line, sizeof line, "%s, %d x %d, %.1f M parameters (%.1f M trained)", m->backbone,
+             m->height, m->width, (double)count_parameters(t, 0) / 1e6,
+             (double)count_parameters(t, 1) / 1e6);
+    fact("model", line);
+    balance_fact(t);
+    snprintf(
+        line, sizeof line, "%lld training pictures, %lld to evaluate, %d classes, %d landmarks",
+        (long long)train->pictures, (long long)val->pictures, t->tasks.classes, t->tasks.landmarks);
+    fact("data", line);
+    snprintf(line, sizeof line, "%d (%s) on %s, backend %s", fct_comm_size(t->comm),
+             fct_comm_kind(t->comm), fct_comm_host(t->comm), t->net->backend->ops->name);
+    fact("ranks", line);
+    snprintf(line, sizeof line, "%lld pictures in all, %lld steps an epoch, %lld epochs",
+             (long long)t->o->data_batch_size, (long long)t->steps, (long long)t->o->train_epochs);
+    fact("batch", line);
+    memory_fact(t);
+    if (t->run.path[0])
+        fact("run", t->run.path);
+}
+
+void fct_dry_run_print(const fct_trainer *t)
+{
+    char total[32];
+    fct_graph_memory m;
+    fct_console_start(t);
+    fct_net_memory(t->net, &m);
+    int moments = strcmp(t->o->optim_optimizer, "adamw") ? 1 : 2;
+    double sum =
+        (double)(m.activations + m.workspace + m.parameters + m.gradients) +
+        (double)m.parameters * (moments + (t->o->optim_ema > 0) + (t->o->train_accumulate > 1));
+    fct_text_bytes(sum, total);
+    printf("memory_per_rank_bytes %.0f\nmemory_per_rank %s\nsteps_per_epoch %lld\nsteps "
+           "%lld\nparameters %lld\n",
+           sum, total, (long long)t->steps, (long long)(t->steps * t->o->train_epochs),
+           (long long)count_parameters(t, 0));
+    FCT_INFO("dry run: nothing was trained or written. Too much memory? A smaller data.batch_size, "
+             "train.accumulate, resnet18 instead of resnet50, or more ranks");
+}
+
+static double ratio(double a, double b)
+{
+    return b > 0 ? a / b : (double)NAN;
+}
+
+// The studies' line: "Epoch 1/5 — train_loss: 1.5510 train_acc: 0.3992 | val_loss: 1.4029 val_acc:
+// 0.4667".
+void fct_console_epoch(const fct_trainer *t, const fct_evaluation *val, double seconds)
+{
+    fct_text text = { 0 };
+    const double *s = t->sums.v;
+    fct_text_add(&text, "Epoch %lld/%lld — train_loss: %.4f", (long long)t->at.epoch + 1,
+                 (long long)t->o->train_epochs, ratio(s[FCT_SUM_TOTAL], s[FCT_SUM_PICTURES]));
+    if (t->tasks.classes)
+        fct_text_add(&text, " train_acc: %.4f",
+                     ratio(s[FCT_SUM_EXPRESSION_RIGHT], s[FCT_SUM_EXPRESSION_COUNT]));
+    if (val) {
+        fct_text_add(&text, " | val_loss: %.4f", val->total);
+        if (t->tasks.classes)
+            fct_text_add(&text, " val_acc: %.4f", val->accuracy);
+        if (t->tasks.landmarks)
+            fct_text_add(&text, " val_nme: %.2f%% val_pck: %.1f%%", 100 * val->landmark_nme,
+                         100 * val->landmark_pck);
+    }
+    fct_text_add(&text, " | %.0f pictures/s", s[FCT_SUM_PICTURES] / seconds);
+    if (!text.failed)
+        FCT_INFO("%s", text.data);
+    fct_text_release(&text);
+    double loss[FCT_MAX_TASKS] = { 0 };
+    char *finding = NULL;
+    fct_tasks_losses(&t->tasks, &t->sums, loss);
+    if (fct_balance_finding(&t->tasks.balance, t->tasks.log_var, loss,
+                            fct_tasks_total(&t->tasks, loss, NULL), &finding) == FCT_OK &&
+        finding)
+        FCT_WARN("%s", finding);
+    free(finding);
+}

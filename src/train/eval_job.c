@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: Apache-2.0
+// Evaluation of a checkpoint on a packed set: the network is rebuilt from what the checkpoint says.
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "facet/checkpoint.h"
+#include "facet/log.h"
+#include "trainer.h"
+
+enum { REPORT_DIGITS = 2, TOP_CONFUSIONS = 8 };
+
+typedef struct {
+    const fct_eval_spec *spec;
+    char taken[FCT_PATH_MAX];
+    fct_blobs state;
+    fct_options *options;
+    char *names; // the checkpoint's names, cut at the line ends
+    char **class_name, **landmark_name;
+    int classes, landmarks;
+    fct_mix *mix;
+    int *class_map;
+    fct_tasks tasks;
+    fct_net *net;
+    fct_evaluator *evaluator;
+} job;
+
+static const char *text_of(const fct_blobs *state, const char *name)
+{
+    const fct_blob *b = fct_blobs_find(state, name);
+    return b ? b->data : "";
+}
+
+// Lines of `text` as an array; the caller frees the array, *copy holds the characters.
+static char **lines(const char *text, char **copy, int *n)
+{
+    *n = 0;
+    *copy = strdup(text);
+    size_t count = 1;
+    for (const char *p = text; *p; p++)
+        count += *p == '\n';
+    char **out = calloc(count, sizeof *out);
+    if (!*copy || !out) {
+        free(out);
+        return NULL;
+    }
+    char *rest = *copy;
+    for (char *line; (line = strsep(&rest, "\n"));)
+        if (*line)
+            out[(*n)++] = line;
+    return out;
+}
+
+static fct_status read_names(job *j)
+{
+    char *more = NULL;
+    fct_text both = { 0 };
+    int all;
+    fct_text_add(&both, "%s%s", text_of(&j->state, "meta/class_names"),
+                 text_of(&j->state, "meta/landmark_names"));
+    j->class_name = both.failed ? NULL : lines(both.data, &j->names, &all);
+    char **counted = lines(text_of(&j->state, "meta/class_names"), &more, &j->classes);
+    free(counted);
+    free(more);
+    fct_text_release(&both);
+    if (!j->class_name || !counted)
+        return FCT_FAIL_NOMEM(1, "class names");
+    j->landmarks = all - j->classes;
+    j->landmark_name = j->class_name + j->classes;
+    return FCT_OK;
+}
+
+static fct_status map_classes(job *j)
+{
+    const fct_mix_info *info = fct_mix_describe(j->mix);
+    j->class_map = calloc((size_t)info->classes + 1, sizeof *j->class_map);
+    if (!j->class_map)
+        return FCT_FAIL_NOMEM(sizeof(int), "class names");
+    for (int v = 0; v < info->classes; v++) {
+        int k = 0;
+        while (k < j->classes && strcmp(j->class_name[k], info->class_name[v]))
+            k++;
+        if (k == j->classes)
+            return FCT_FAIL(FCT_E_ARG, "%s: class '%s' is not one that %s knows", j->spec->data,
+                            info->class_name[v], j->taken);
+        j->class_map[v] = k;
+    }
+    return FCT_OK;
+}
+
+static fct_status open_data(job *j)
+{
+    const char *paths[1] = { j->spec->data };
+    FCT_TRY(fct_checkpoint_load(j->spec->checkpoint, 0, &j->state, j->taken));
+    FCT_TRY(fct_options_parse(text_of(&j->state, "meta/config"), "the checkpoint's configuration",
+                              &j->options));
+    FCT_TRY(read_names(j));
+    FCT_TRY(fct_mix_open(paths, 1, j->spec->split, &j->mix));
+    int points = fct_mix_describe(j->mix)->landmarks;
+    if (j->landmarks && points && points != j->landmarks)
+        return FCT_FAIL(FCT_E_ARG, "%s: has %d landmarks, the network %d", j->spec->data, points,
+                        j->landmarks);
+    FCT_TRY(map_classes(j));
+    j->tasks = (fct_tasks){ .index = { -1, -1 }, .classes = j->classes, .landmarks = j->landmarks };
+    j->tasks.ce = (fct_loss_ce_spec){ .classes = j->classes };
+    j->tasks.points = (fct_loss_points_spec){ .landmarks = j->landmarks };
+    j->tasks.balance.kind = FCT_BALANCE_OFF;
+    for (int task = 0; task < FCT_TASKS; task++)
+        if (task == FCT_TASK_EXPRESSION ? j->classes : j->landmarks) {
+            j->tasks.balance.weight[j->tasks.balance.tasks] = 1;
+            j->tasks.index[task] = j->tasks.balance.tasks++;
+        }
+    return FCT_OK;
+}
+
+static fct_status make_net(job *j)
+{
+    const fct_options *o = j->options;
+    const fct_blob *input = fct_blobs_find(&j->state, "meta/input");
+    const fct_blob *normalize = fct_blobs_find(&j->state, "meta/normalize");
+    if (!input || !normalize || fct_blob_bytes(input) != 2 * sizeof(int64_t) ||
+        fct_blob_bytes(normalize) != 6 * sizeof(double))
+        return FCT_FAIL(FCT_E_FORMAT, "%s: does not say its input size and normalisation",
+                        j->taken);
+    const int64_t *side = input->data;
+    const double *numbers = normalize->data;
+    fct_net_spec s = { .comm = j->spec->comm,
+                       .backend = j->spec->backend,
+                       .threads = j->spec->threads,
+                       .eval_rows = j->spec->batch };
+    s.model = (fct_model_spec){ .backbone = o->model_backbone,
+                                .stem = o->model_stem,
+                                .height = (int)side[0],
+                                .width = (int)side[1],
+                                .embedding = (int)o->model_embedding,
+                                .expressions = j->classes,
+                                .landmarks = j->landmarks,
+                                .freeze = "none" };
+    for (int c = 0; c < 3; c++) {
+        s.model.mean[c] = (float)numbers[c];
+        s.model.std[c] = (float)numbers[3 + c];
+    }
+    return fct_net_create(&s, &j->net);
+}
+
+static fct_status load_weights(job *j)
+{
+    FCT_TRY(fct_state_read_weights(&j->state, j->net->params, 0, NULL));
+    if (fct_blobs_find(&j->state, "optim/ema/backbone.conv1.weight")) // evaluated as in training
+        FCT_TRY(fct_state_read_ema(&j->state, j->net->params));
+    fct_evaluator_spec e = { .mix = j->mix,
+                             .net = j->net,
+                             .tasks = &j->tasks,
+                             .comm = j->spec->comm,
+                             .workers = j->spec->workers,
+                             .class_map = j->class_map,
+                             .pck_alpha = j->options->eval_pck_alpha };
+    return fct_evaluator_create(&e, &j->evaluator);
+}
+
+static void json_report(const job *j, const fct_evaluation *e, fct_text *out)
+{
+    const double value[] = { e->accuracy,     e->macro_f1,
+                             e->landmark_mse, e->landmark_rmse_pixels,
+                             e->landmark_nme, e->landmark_pck };
+    static const char *const name[] = { "accuracy",     "macro_f1",
+                                        "landmark_mse", "landmark_rmse_pixels",
+                                        "landmark_nme", "landmark_pck" };
+    fct_text_add(out, "{\"checkpoint\": ");
+    fct_text_add_json(out, j->taken);
+    fct_text_add(out, ", \"pictures\": %lld", (long long)e->pictures);
+    for (size_t i = 0; i < sizeof value / sizeof *value; i++)
+        if (isfinite(value[i]))
+            fct_text_add(out, ", \"%s\": %.9g", name[i], value[i]);
+    if (j->classes) {
+        const int64_t *m = fct_evaluator_confusion(j->evaluator);
+        fct_text_add(out, ", \"classes\": [");
+        for (int k = 0; k < j->classes; k++) {
+            fct_text_add(out, k ? ", " : "");
+            fct_text_add_json(out, j->class_name[k]);
+        }
+        fct_text_add(out, "], \"confusion\": [");
+        for (int i = 0; i < j->classes * j->classes; i++)
+            fct_text_add(out, "%s%lld", i ? ", " : "", (long long)m[i]);
+        fct_text_add(out, "]");
+    }
+    fct_text_add(out, "}\n");
+}
+
+static fct_status words_report(const job *j, const fct_evaluation *e, fct_text *out)
+{
+    fct_text_add(out, "%s on %s (%s), %lld pictures\n\n", j->taken, j->spec->data, j->spec->split,
+                 (long long)e->pictures);
+    if (j->classes && e->sums.v[FCT_SUM_EXPRESSION_COUNT] > 0) {
+        const int64_t *m = fct_evaluator_confusion(j->evaluator);
+        fct_classification c;
+        FCT_TRY(fct_classification_compute(j->classes, m, &c));
+        fct_classification_print(&c, j->class_name, REPORT_DIGITS, out);
+        fct_classification_release(&c);
+        fct_text_add(out, "\nconfusion matrix (rows actual, columns predicted)\n");
+        fct_confusion_print(j->classes, j->class_name, m, out);
+        fct_text_add(out, "\ntop confusions\n");
+        fct_confusion_top(j->classes, j->class_name, m, TOP_CONFUSIONS, out);
+        fct_confusion_collapse(j->classes, j->class_name, m, out);
+    }
+    const fct_points_score *points = fct_evaluator_points(j->evaluator);
+    if (points && points->covered > 0) {
+        fct_text_add(out, "\nlandmarks\n");
+        fct_points_score_print(points, out);
+    }
+    return out->failed ? FCT_FAIL_NOMEM(out->size, "the report") : FCT_OK;
+}
+
+static fct_status report_all(job *j, const fct_evaluation *e, fct_text *out)
+{
+    if (j->spec->predictions)
+        FCT_TRY(fct_evaluator_write(j->evaluator, j->class_name, j->landmark_name,
+                                    j->spec->predictions));
+    if (!j->spec->json)
+        return words_report(j, e, out);
+    json_report(j, e, out);
+    return out->failed ? FCT_FAIL_NOMEM(out->size, "the report") : FCT_OK;
+}
+
+static fct_status run(job *j, fct_text *report)
+{
+    fct_evaluation e;
+    fct_comm *c = j->spec->comm;
+    FCT_TRY(fct_comm_agree(c, open_data(j), "opening checkpoint and data"));
+    FCT_TRY(make_net(j));
+    FCT_TRY(fct_comm_agree(c, load_weights(j), "loading the weights"));
+    FCT_TRY(fct_evaluator_run(j->evaluator, &e));
+    return fct_comm_agree(c, fct_comm_rank(c) == 0 ? report_all(j, &e, report) : FCT_OK,
+                          "reporting");
+}
+
+fct_status fct_eval(const fct_eval_spec *spec, fct_text *report)
+{
+    job j = { .spec = spec };
+    fct_status status = run(&j, report);
+    fct_evaluator_destroy(j.evaluator);
+    fct_net_destroy(j.net);
+    fct_mix_close(j.mix);
+    free(j.class_map);
+    free(j.class_name);
+    free(j.names);
+    fct_options_destroy(j.options);
+    fct_blobs_release(&j.state);
+    return status;
+}

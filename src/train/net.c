@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+// Puts a network together: one set of parameters, one arena, a graph for each batch size.
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "facet/sampler.h"
+#include "net.h"
+
+// A bound rank sees its own cores only; an unbound one takes its share of the node's.
+int fct_net_threads(const fct_net_spec *spec)
+{
+    if (spec->threads > 0)
+        return spec->threads;
+    if (getenv("OMP_NUM_THREADS"))
+        return 0;
+    cpu_set_t set;
+    long cores = sysconf(_SC_NPROCESSORS_ONLN), mine = cores;
+    if (sched_getaffinity(0, sizeof set, &set) == 0)
+        mine = CPU_COUNT(&set);
+    long fair = cores / fct_comm_local_size(spec->comm);
+    return (int)(mine < fair ? mine : fair > 0 ? fair : 1);
+}
+
+static fct_status add_graph(fct_net *n, int64_t rows, int64_t global_rows, int training,
+                            fct_graph **out)
+{
+    fct_graph_spec gs = { .batch = rows,
+                          .global_batch = global_rows,
+                          .training = training,
+                          .sync_bn = training && n->spec.sync_bn };
+    fct_model model;
+    FCT_TRY(fct_graph_create(n->params, &gs, out));
+    FCT_TRY(fct_model_build(*out, &n->spec.model, &model));
+    if (n->spec.model.log_vars)
+        fct_graph_scalar(*out, "balance.log_var", n->spec.model.log_vars, n->spec.log_var_init);
+    return fct_graph_compile(*out, n->arena);
+}
+
+static fct_status add_training_graphs(fct_net *n)
+{
+    int64_t sizes[2] = { n->spec.batch, n->spec.tail }, low, high;
+    int rank = fct_comm_rank(n->spec.comm), ranks = fct_comm_size(n->spec.comm);
+    for (int i = 0; i < 2; i++) {
+        fct_sampler_slice(sizes[i], rank, ranks, &low, &high);
+        if (sizes[i] > 0 && high > low)
+            FCT_TRY(add_graph(n, high - low, sizes[i], 1, &n->train[i]));
+    }
+    return FCT_OK;
+}
+
+static fct_status build(fct_net *n)
+{
+    const char *name = strcmp(n->spec.backend, "auto") ? n->spec.backend : "cpu";
+    const fct_backend_ops *ops = fct_backend_find(name);
+    if (!ops)
+        return FCT_FAIL(FCT_E_UNSUPPORTED, "this build has no backend '%s'", name);
+    fct_backend_spec bs = { .threads = fct_net_threads(&n->spec),
+                            .local_rank = fct_comm_local_rank(n->spec.comm) };
+    FCT_TRY(ops->create(&bs, &n->backend));
+    FCT_TRY(fct_params_create(n->backend, &n->params));
+    FCT_TRY(fct_arena_create(n->backend, &n->arena));
+    if (n->spec.batch > 0)
+        FCT_TRY(add_training_graphs(n));
+    if (n->spec.eval_rows > 0)
+        FCT_TRY(add_graph(n, n->spec.eval_rows, n->spec.eval_rows, 0, &n->eval));
+    n->log_var = fct_params_find(n->params, "balance.log_var");
+    return FCT_OK;
+}
+
+static fct_status take_memory(fct_net *n)
+{
+    if (n->spec.batch > 0)
+        FCT_TRY(fct_buckets_create(n->spec.comm, fct_params_bytes(n->params), n->spec.bucket_bytes,
+                                   &n->buckets));
+    FCT_TRY(fct_params_seal(n->params, n->buckets ? fct_buckets_memory(n->buckets) : NULL));
+    return fct_arena_seal(n->arena);
+}
+
+fct_status fct_net_create(const fct_net_spec *spec, fct_net **out)
+{
+    fct_net *n = calloc(1, sizeof *n);
+    if (!n)
+        return FCT_FAIL_NOMEM(sizeof *n, "a network");
+    n->spec = *spec;
+    fct_status status = fct_comm_agree(spec->comm, build(n), "building the network");
+    if (status == FCT_OK && !spec->plan_only)
+        status = fct_comm_agree(spec->comm, take_memory(n), "taking the network's memory");
+    if (status != FCT_OK)
+        fct_net_destroy(n);
+    else
+        *out = n;
+    return status;
+}
+
+void fct_net_destroy(fct_net *n)
+{
+    if (!n)
+        return;
+    fct_graph_destroy(n->eval);
+    for (int i = 0; i < 2; i++)
+        fct_graph_destroy(n->train[i]);
+    fct_arena_destroy(n->arena);
+    fct_params_destroy(n->params);
+    if (n->buckets)
+        fct_buckets_destroy(n->buckets);
+    if (n->backend)
+        n->backend->ops->destroy(n->backend);
+    free(n);
+}
+
+fct_graph *fct_net_graph(const fct_net *n, int64_t global_rows)
+{
+    return n->train[global_rows == n->spec.batch ? 0 : 1];
+}
+
+void fct_net_memory(const fct_net *n, fct_graph_memory *out)
+{
+    fct_graph *all[] = { n->train[0], n->train[1], n->eval };
+    *out = (fct_graph_memory){ 0 };
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        fct_graph_memory m = { 0 };
+        if (!all[i])
+            continue;
+        fct_graph_memory_plan(all[i], &m);
+        out->activations = m.activations > out->activations ? m.activations : out->activations;
+        out->workspace = m.workspace > out->workspace ? m.workspace : out->workspace;
+        out->parameters = m.parameters;
+        out->gradients = m.gradients > out->gradients ? m.gradients : out->gradients;
+    }
+}

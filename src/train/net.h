@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// A network ready to run on this rank: device, parameters, and one graph for each batch size
+// needed.
+#ifndef FACET_NET_H
+#define FACET_NET_H
+
+#include "facet/comm.h"
+#include "facet/model.h"
+
+typedef struct {
+    fct_comm *comm;
+    const char *backend; // "auto", "cpu", "ref"
+    int threads;         // 0: the node's cores over its ranks
+    fct_model_spec model;
+    float log_var_init;
+    int64_t batch;     // global pictures of a training batch; 0: no training
+    int64_t tail;      // global pictures of an epoch's short last batch; 0: none
+    int64_t eval_rows; // pictures of this rank at a time in evaluation
+    int sync_bn;
+    size_t bucket_bytes;
+    int plan_only; // compile, take no memory
+} fct_net_spec;
+
+typedef struct {
+    fct_net_spec spec;
+    fct_backend *backend;
+    fct_params *params;
+    fct_arena *arena;
+    fct_buckets *buckets; // NULL when it does not train
+    fct_graph *train[2];  // for `batch` and for `tail`; NULL where this rank has no row of it
+    fct_graph *eval;
+    int log_var; // its parameter, -1: none
+} fct_net;
+
+// Collective when training (the buckets).
+fct_status fct_net_create(const fct_net_spec *spec, fct_net **out);
+void fct_net_destroy(fct_net *n); // collective when training
+// The graph for a global training batch of that many pictures, NULL when this rank has no row of
+// it.
+fct_graph *fct_net_graph(const fct_net *n, int64_t global_rows);
+int fct_net_threads(const fct_net_spec *spec);
+void fct_net_memory(const fct_net *n, fct_graph_memory *out);
+
+#endif

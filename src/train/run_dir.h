@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+// The run directory: where everything about a run is written. Rank 0 writes; the others know the
+// path.
+#ifndef FACET_RUN_DIR_H
+#define FACET_RUN_DIR_H
+
+#include "facet/comm.h"
+#include "facet/options.h"
+#include "facet/path.h"
+
+typedef struct {
+    char path[FCT_PATH_MAX];
+    char checkpoints[FCT_PATH_MAX];
+    fct_text metrics; // the whole of metrics.csv, rank 0
+} fct_run_dir;
+
+// Collective. run.dir, or <root>/<date>/<name>/<backbone>/<mode>; `resumed`: the run directory to
+// go on in, or NULL for a new one. A new one that already holds a run is refused. Opens train.log.
+fct_status fct_run_dir_open(const fct_options *o, fct_comm *c, const char *mode,
+                            const char *resumed, fct_run_dir *out);
+void fct_run_dir_release(fct_run_dir *r);
+// Collective. The newest run directory like the one these options describe; "" when there is none.
+fct_status fct_run_dir_newest(const fct_options *o, fct_comm *c, const char *mode,
+                              char out[FCT_PATH_MAX]);
+// Collective. config.cfg and manifest.json.
+fct_status fct_run_dir_describe(const fct_run_dir *r, const fct_options *o, fct_comm *c,
+                                uint64_t data_hash, int64_t parameters);
+// Not collective, rank 0. Replaces metrics.csv by r->metrics.
+fct_status fct_run_dir_write_metrics(const fct_run_dir *r);
+// Not collective, rank 0. Keeps the header and the rows of steps.csv up to `step`.
+fct_status fct_run_dir_trim_steps(const fct_run_dir *r, int64_t step);
+// Not collective, rank 0. Appends a row; writes the header first when the file is new.
+fct_status fct_run_dir_add_step(const fct_run_dir *r, const char *header, const char *row);
+
+#endif

@@ -1,0 +1,310 @@
+// SPDX-License-Identifier: Apache-2.0
+// From options to a trainer that is ready to take its first step.
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "facet/log.h"
+#include "trainer.h"
+
+static const float imagenet_mean[3] = { 0.485F, 0.456F, 0.406F },
+                   imagenet_std[3] = { 0.229F, 0.224F, 0.225F };
+static const float half[3] = { 0.5F, 0.5F, 0.5F };
+
+// Maps the validation set's classes to the training set's by name.
+static fct_status map_classes(fct_trainer *t)
+{
+    const fct_mix_info *train = fct_mix_describe(t->train_mix), *val = fct_mix_describe(t->val_mix);
+    if (val->classes == 0 || t->tasks.classes == 0)
+        return FCT_OK;
+    t->val_class_map = calloc((size_t)val->classes, sizeof *t->val_class_map);
+    if (!t->val_class_map)
+        return FCT_FAIL_NOMEM((size_t)val->classes * sizeof(int), "class names");
+    for (int v = 0; v < val->classes; v++) {
+        int k = 0;
+        while (k < train->classes && strcmp(train->class_name[k], val->class_name[v]))
+            k++;
+        if (k == train->classes)
+            return FCT_FAIL(FCT_E_ARG,
+                            "data.val_path: class '%s' does not occur in the training data",
+                            val->class_name[v]);
+        t->val_class_map[v] = k;
+    }
+    return FCT_OK;
+}
+
+static fct_status open_data(fct_trainer *t)
+{
+    const fct_options *o = t->o;
+    const fct_list *val = o->data_val_path.n ? &o->data_val_path : &o->data_path;
+    if (o->data_path.n == 0)
+        return FCT_FAIL(FCT_E_ARG, "data.path is empty: nothing to train on\n"
+                                   "facet pack makes a picture set; then data.path=FOLDER");
+    FCT_TRY(fct_mix_open((const char *const *)o->data_path.item, o->data_path.n,
+                         o->data_train_split, &t->train_mix));
+    if (t->spec->overfit > 0) {
+        FCT_TRY(fct_mix_keep(t->train_mix, t->spec->overfit));
+        FCT_TRY(fct_mix_open((const char *const *)o->data_path.item, o->data_path.n,
+                             o->data_train_split, &t->val_mix));
+        FCT_TRY(fct_mix_keep(t->val_mix, t->spec->overfit));
+    } else
+        FCT_TRY(
+            fct_mix_open((const char *const *)val->item, val->n, o->data_val_split, &t->val_mix));
+    FCT_TRY(fct_tasks_create(o, t->train_mix, &t->tasks));
+    if (t->tasks.landmarks && fct_mix_describe(t->val_mix)->landmarks != t->tasks.landmarks &&
+        fct_mix_describe(t->val_mix)->landmarks != 0)
+        return FCT_FAIL(FCT_E_ARG, "data.val_path: has %d landmarks, the training data has %d",
+                        fct_mix_describe(t->val_mix)->landmarks, t->tasks.landmarks);
+    return map_classes(t);
+}
+
+static int input_side(const fct_trainer *t, int is_width)
+{
+    if (t->o->data_size > 0)
+        return (int)t->o->data_size;
+    int64_t row;
+    const fct_dataset_info *first = fct_dataset_describe(fct_mix_dataset(t->train_mix, 0, &row));
+    return is_width ? first->width : first->height;
+}
+
+static fct_status make_augment(fct_trainer *t)
+{
+    const fct_options *o = t->o;
+    const fct_mix_info *info = fct_mix_describe(t->train_mix);
+    int by_heart = t->spec->overfit > 0;
+    fct_augment_spec s = { .height = input_side(t, 0),
+                           .width = input_side(t, 1),
+                           .scale_min = 1,
+                           .scale_max = 1,
+                           .ratio = 1,
+                           .erase_max = o->augment_erase_max };
+    if (!by_heart) {
+        s.flip = o->augment_flip;
+        s.scale_min = o->augment_scale_min;
+        s.scale_max = o->augment_scale_max;
+        s.ratio = o->augment_ratio;
+        s.rotate_deg = o->augment_rotate;
+        s.shift = o->augment_shift;
+        s.brightness = o->augment_brightness;
+        s.contrast = o->augment_contrast;
+        s.saturation = o->augment_saturation;
+        s.hue = o->augment_hue;
+        s.grey = o->augment_grey;
+        s.blur = o->augment_blur;
+        s.erase = o->augment_erase;
+    }
+    return fct_augment_create(&s, info->landmarks, info->landmark_name, &t->augment);
+}
+
+static fct_status make_sampler(fct_trainer *t)
+{
+    const fct_options *o = t->o;
+    const fct_mix_info *info = fct_mix_describe(t->train_mix);
+    if (o->data_batch_size % o->train_accumulate)
+        return FCT_FAIL(
+            FCT_E_ARG,
+            "data.batch_size %lld cannot be split into train.accumulate %lld equal parts",
+            (long long)o->data_batch_size, (long long)o->train_accumulate);
+    int64_t part = o->data_batch_size / o->train_accumulate;
+    fct_sampler_spec s = { .pictures = info->pictures,
+                           .label = fct_mix_expressions(t->train_mix),
+                           .classes = info->classes,
+                           .batch = part < info->pictures ? part : info->pictures,
+                           .drop_last = !strcmp(o->data_last_batch, "drop"),
+                           .seed = (uint64_t)o->train_seed };
+    FCT_TRY(fct_sampler_parse(o->sampler_kind, &s.kind));
+    FCT_TRY(fct_sampler_create(&s, &t->sampler));
+    t->batches = fct_sampler_steps(t->sampler);
+    t->steps = (t->batches + o->train_accumulate - 1) / o->train_accumulate;
+    int64_t tail = fct_sampler_batch_size(t->sampler, t->batches - 1);
+    if (o->train_sync_bn && tail < fct_comm_size(t->comm))
+        return FCT_FAIL(FCT_E_ARG,
+                        "train.sync_bn: the last batch of an epoch has %lld pictures for %d ranks\n"
+                        "set data.last_batch=drop or another data.batch_size",
+                        (long long)tail, fct_comm_size(t->comm));
+    return FCT_OK;
+}
+
+static fct_status make_net(fct_trainer *t)
+{
+    const fct_options *o = t->o;
+    int64_t full = fct_sampler_batch_size(t->sampler, 0),
+            tail = fct_sampler_batch_size(t->sampler, t->batches - 1);
+    int64_t low, high;
+    fct_sampler_slice(full, 0, fct_comm_size(t->comm), &low, &high);
+    int is_half = !strcmp(o->data_normalize, "half");
+    fct_net_spec s = { .comm = t->comm,
+                       .backend = o->cluster_backend,
+                       .threads = (int)o->cluster_threads,
+                       .log_var_init = (float)o->loss_log_var_init,
+                       .batch = full,
+                       .tail = tail == full ? 0 : tail,
+                       .eval_rows = o->eval_batch_size ? o->eval_batch_size : high - low,
+                       .sync_bn = o->train_sync_bn,
+                       .bucket_bytes = (size_t)o->cluster_bucket_bytes,
+                       .plan_only = t->spec->dry_run };
+    s.model = (fct_model_spec){ .backbone = o->model_backbone,
+                                .stem = o->model_stem,
+                                .height = input_side(t, 0),
+                                .width = input_side(t, 1),
+                                .embedding = (int)o->model_embedding,
+                                .expressions = t->tasks.classes,
+                                .landmarks = t->tasks.landmarks,
+                                .freeze = o->model_freeze,
+                                .log_vars = fct_tasks_log_vars(&t->tasks) };
+    memcpy(s.model.mean, is_half ? half : imagenet_mean, sizeof half);
+    memcpy(s.model.std, is_half ? half : imagenet_std, sizeof half);
+    return fct_net_create(&s, &t->net);
+}
+
+static fct_status make_optim(fct_trainer *t)
+{
+    const fct_options *o = t->o;
+    fct_optim_spec s = { .is_adamw = !strcmp(o->optim_optimizer, "adamw"),
+                         .momentum = o->optim_momentum,
+                         .nesterov = o->optim_nesterov,
+                         .beta1 = o->optim_beta1,
+                         .beta2 = o->optim_beta2,
+                         .eps = o->optim_eps,
+                         .weight_decay = o->optim_weight_decay,
+                         .decay_norm_bias = o->optim_decay_norm_bias,
+                         .backbone_rate = 1,
+                         .head_rate = o->optim_differential_lr ? o->optim_head_rate : 1,
+                         .is_backbone = fct_model_is_backbone,
+                         .clip_norm = o->optim_clip_norm,
+                         .stat_momentum = 0.1,
+                         .ema = o->optim_ema };
+    FCT_TRY(fct_optim_create(&s, t->net->params, &t->optim));
+    if (o->train_accumulate > 1)
+        FCT_TRY(t->net->backend->ops->alloc(t->net->backend, fct_params_bytes(t->net->params),
+                                            &t->accumulated));
+    return fct_params_init(t->net->params, (uint64_t)o->train_seed);
+}
+
+static fct_status make_schedule(fct_trainer *t)
+{
+    const fct_options *o = t->o;
+    fct_schedule_spec *s = &t->schedule;
+    *s = (fct_schedule_spec){ .base = o->optim_learning_rate,
+                              .floor = o->schedule_floor,
+                              .steps = o->train_epochs * t->steps,
+                              .warmup = llround(o->schedule_warmup_epochs * (double)t->steps),
+                              .step_factor = o->schedule_step_factor,
+                              .power = o->schedule_power };
+    int most = (int)(sizeof s->milestone / sizeof *s->milestone);
+    if (o->schedule_step_epochs.n > most)
+        return FCT_FAIL(FCT_E_ARG, "schedule.step_epochs: more than %d entries", most);
+    for (int i = 0; i < o->schedule_step_epochs.n; i++) {
+        double epoch;
+        if (fct_text_to_f64(o->schedule_step_epochs.item[i], &epoch) != FCT_OK)
+            return FCT_FAIL(FCT_E_ARG, "schedule.step_epochs: '%s' is not a number",
+                            o->schedule_step_epochs.item[i]);
+        s->milestone[s->milestones++] = llround(epoch * (double)t->steps);
+    }
+    return fct_schedule_parse(o->schedule_kind, &s->kind);
+}
+
+static fct_status make_loader(fct_trainer *t)
+{
+    const fct_options *o = t->o;
+    fct_loader_spec s = { .mix = t->train_mix,
+                          .sampler = t->sampler,
+                          .augment = t->augment,
+                          .is_plain = t->spec->overfit > 0,
+                          .seed = (uint64_t)o->train_seed,
+                          .rank = fct_comm_rank(t->comm),
+                          .ranks = fct_comm_size(t->comm),
+                          .threads = (int)o->data_num_workers,
+                          .ahead = (int)o->data_ahead };
+    FCT_TRY(fct_loader_create(&s, &t->loader));
+    fct_evaluator_spec e = { .mix = t->val_mix,
+                             .net = t->net,
+                             .tasks = &t->tasks,
+                             .comm = t->comm,
+                             .workers = (int)o->data_num_workers,
+                             .class_map = t->val_class_map,
+                             .pck_alpha = o->eval_pck_alpha };
+    FCT_TRY(fct_evaluator_create(&e, &t->evaluator));
+    int64_t low, high, full = fct_sampler_batch_size(t->sampler, 0);
+    fct_sampler_slice(full, fct_comm_rank(t->comm), fct_comm_size(t->comm), &low, &high);
+    return fct_outputs_create(&t->tasks, high - low, &t->outputs);
+}
+
+static void name_mode(fct_trainer *t)
+{
+    const char *tasks = t->tasks.balance.tasks > 1 ? "multitask"
+                        : t->tasks.classes         ? "expression"
+                                                   : "landmarks";
+    const char *freeze = t->o->model_freeze;
+    if (!strcmp(freeze, "backbone"))
+        snprintf(t->mode, sizeof t->mode, "head_only");
+    else
+        snprintf(t->mode, sizeof t->mode, "%s%s%s", tasks, strcmp(freeze, "none") ? "_frozen_" : "",
+                 strcmp(freeze, "none") ? freeze : "");
+}
+
+static fct_status prepare_data(fct_trainer *t)
+{
+    FCT_TRY(open_data(t));
+    FCT_TRY(make_augment(t));
+    FCT_TRY(make_sampler(t));
+    FCT_TRY(make_schedule(t));
+    name_mode(t);
+    return FCT_OK;
+}
+
+static fct_status prepare_run(fct_trainer *t)
+{
+    FCT_TRY(make_optim(t));
+    return make_loader(t);
+}
+
+fct_status fct_trainer_create(const fct_train_spec *spec, fct_trainer **out)
+{
+    fct_trainer *t = calloc(1, sizeof *t);
+    if (!t)
+        return FCT_FAIL_NOMEM(sizeof *t, "the trainer");
+    t->spec = spec;
+    t->o = spec->options;
+    t->comm = spec->comm;
+    t->best = (double)NAN;
+    fct_status status = fct_comm_agree(t->comm, prepare_data(t), "opening the data");
+    if (status == FCT_OK)
+        status =
+            fct_comm_same(t->comm, fct_mix_describe(t->train_mix)->data_hash, "the training data");
+    if (status == FCT_OK)
+        status = make_net(t);
+    if (status == FCT_OK && !spec->dry_run)
+        status = fct_comm_agree(t->comm, prepare_run(t), "preparing the training");
+    if (status != FCT_OK)
+        fct_trainer_destroy(t);
+    else
+        *out = t;
+    return status;
+}
+
+void fct_trainer_destroy(fct_trainer *t)
+{
+    if (!t)
+        return;
+    fct_evaluator_destroy(t->evaluator);
+    fct_loader_destroy(t->loader);
+    fct_sampler_destroy(t->sampler);
+    fct_augment_destroy(t->augment);
+    fct_outputs_release(&t->outputs);
+    fct_optim_destroy(t->optim);
+    if (t->accumulated)
+        t->net->backend->ops->release(t->net->backend, t->accumulated);
+    fct_net_destroy(t->net);
+    fct_tasks_release(&t->tasks);
+    fct_mix_close(t->train_mix);
+    fct_mix_close(t->val_mix);
+    free(t->val_class_map);
+    free(t);
+}
+
+int64_t fct_trainer_rows(const fct_trainer *t, int64_t batch)
+{
+    return fct_sampler_batch_size(t->sampler, batch);
+}

@@ -1,0 +1,267 @@
+// SPDX-License-Identifier: Apache-2.0
+// The training as named arrays and back: what a checkpoint holds. Parameters are stored row-major
+// and without padding, so that they suit every backend.
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "facet/log.h"
+#include "trainer.h"
+
+// Row-major values of parameter `q`'s place in a buffer laid out like the weights.
+static fct_status download(fct_params *p, fct_buffer *like, const fct_param *q, float *plain)
+{
+    fct_backend *b = fct_params_backend(p);
+    fct_tensor at = { like, q->offset, q->shape };
+    FCT_TRY(b->ops->download(b, plain, at));
+    return b->ops->sync(b);
+}
+
+static fct_status upload(fct_params *p, fct_buffer *like, const fct_param *q, const float *plain)
+{
+    fct_backend *b = fct_params_backend(p);
+    fct_tensor at = { like, q->offset, q->shape };
+    FCT_TRY(b->ops->upload(b, at, plain));
+    return b->ops->sync(b);
+}
+
+static fct_status add_buffer(fct_blobs *state, fct_params *p, fct_buffer *like, const char *prefix)
+{
+    int n;
+    const fct_param *table = fct_params_table(p, &n);
+    for (int i = 0; i < n; i++) {
+        char name[128];
+        size_t bytes = (size_t)fct_shape_elements(&table[i].shape) * sizeof(float);
+        float *plain = malloc(bytes);
+        if (!plain)
+            return FCT_FAIL_NOMEM(bytes, table[i].name);
+        snprintf(name, sizeof name, "%s/%.95s", prefix, table[i].name);
+        fct_status status = download(p, like, &table[i], plain);
+        if (status == FCT_OK)
+            status = fct_blobs_add(state, name, FCT_BLOB_F32, table[i].shape.ndim,
+                                   table[i].shape.dim, plain);
+        free(plain);
+        FCT_TRY(status);
+    }
+    return FCT_OK;
+}
+
+static int same_shape(const fct_blob *b, const fct_param *q)
+{
+    if (b->type != FCT_BLOB_F32 || b->ndim != q->shape.ndim)
+        return 0;
+    for (int i = 0; i < b->ndim; i++)
+        if (b->dim[i] != q->shape.dim[i])
+            return 0;
+    return 1;
+}
+
+// `partly`: what is missing or has another shape stays as it is, and is counted; else it is an
+// error.
+static fct_status read_buffer(const fct_blobs *state, fct_params *p, fct_buffer *like,
+                              const char *prefix, int partly, int *taken)
+{
+    int n, count = 0;
+    const fct_param *table = fct_params_table(p, &n);
+    for (int i = 0; i < n; i++) {
+        char name[128];
+        snprintf(name, sizeof name, "%s/%.95s", prefix, table[i].name);
+        const fct_blob *b = fct_blobs_find(state, name);
+        if (b && same_shape(b, &table[i])) {
+            FCT_TRY(upload(p, like, &table[i], b->data));
+            count++;
+        } else if (!partly)
+            return FCT_FAIL(FCT_E_FORMAT,
+                            "checkpoint: %s is %s\nthe model of the checkpoint and of the "
+                            "configuration must be the same; init.from takes over what fits",
+                            name, b ? "of another shape" : "missing");
+    }
+    if (taken)
+        *taken = count;
+    return FCT_OK;
+}
+
+fct_status fct_state_read_weights(const fct_blobs *state, fct_params *params, int partly,
+                                  int *taken)
+{
+    return read_buffer(state, params, fct_params_weights(params), "model", partly, taken);
+}
+
+fct_status fct_state_read_ema(const fct_blobs *state, fct_params *params)
+{
+    return read_buffer(state, params, fct_params_weights(params), "optim/ema", 0, NULL);
+}
+
+static fct_status add_names(fct_blobs *state, const char *name, char *const *item, int n)
+{
+    fct_text text = { 0 };
+    for (int i = 0; i < n; i++)
+        fct_text_add(&text, "%s\n", item[i]);
+    fct_status status = fct_blobs_add_text(state, name, text.data ? text.data : "");
+    fct_text_release(&text);
+    return status;
+}
+
+static fct_status add_meta(fct_blobs *state, const fct_trainer *t)
+{
+    const fct_mix_info *info = fct_mix_describe(t->train_mix);
+    const fct_model_spec *m = &t->net->spec.model;
+    int64_t side[2] = { m->height, m->width }, hash = (int64_t)info->data_hash, two = 2, six = 6,
+            one = 1;
+    double normalize[6];
+    fct_text config = { 0 };
+    for (int c = 0; c < 3; c++) {
+        normalize[c] = (double)m->mean[c];
+        normalize[3 + c] = (double)m->std[c];
+    }
+    fct_options_print(t->o, &config);
+    fct_status status = fct_blobs_add_text(state, "meta/config", config.data ? config.data : "");
+    fct_text_release(&config);
+    FCT_TRY(status);
+    FCT_TRY(add_names(state, "meta/class_names", info->class_name, t->tasks.classes));
+    FCT_TRY(add_names(state, "meta/landmark_names", info->landmark_name, t->tasks.landmarks));
+    FCT_TRY(fct_blobs_add(state, "meta/input", FCT_BLOB_I64, 1, &two, side));
+    FCT_TRY(fct_blobs_add(state, "meta/normalize", FCT_BLOB_F64, 1, &six, normalize));
+    return fct_blobs_add(state, "meta/data_hash", FCT_BLOB_I64, 1, &one, &hash);
+}
+
+static fct_status add_position(fct_blobs *state, const fct_trainer *t)
+{
+    int64_t place[5] = { t->at.epoch, t->at.batch, t->at.step, t->at.bad_steps,
+                         fct_optim_steps(t->optim) };
+    int64_t five = 5, one = 1, sums = FCT_SUMS, tasks = FCT_MAX_TASKS;
+    FCT_TRY(fct_blobs_add(state, "train/position", FCT_BLOB_I64, 1, &five, place));
+    FCT_TRY(fct_blobs_add(state, "train/sums", FCT_BLOB_F64, 1, &sums, t->sums.v));
+    FCT_TRY(fct_blobs_add(state, "train/best", FCT_BLOB_F64, 1, &one, &t->best));
+    FCT_TRY(
+        fct_blobs_add(state, "train/initial_losses", FCT_BLOB_F64, 1, &tasks, t->tasks.initial));
+    return fct_blobs_add_text(state, "history/metrics.csv",
+                              t->run.metrics.data ? t->run.metrics.data : "");
+}
+
+static fct_status collect(fct_trainer *t, fct_blobs *state)
+{
+    fct_params *p = t->net->params;
+    const char *name;
+    fct_buffer *moment;
+    FCT_TRY(add_buffer(state, p, fct_params_weights(p), "model"));
+    for (int i = 0; (moment = fct_optim_state(t->optim, i, &name)); i++) {
+        char prefix[64];
+        snprintf(prefix, sizeof prefix, "optim/%s", name);
+        FCT_TRY(add_buffer(state, p, moment, prefix));
+    }
+    FCT_TRY(add_position(state, t));
+    return add_meta(state, t);
+}
+
+fct_status fct_trainer_save(fct_trainer *t, int is_best)
+{
+    fct_blobs state = { 0 };
+    fct_status status = fct_comm_rank(t->comm) == 0 ? collect(t, &state) : FCT_OK;
+    status = fct_comm_agree(t->comm, status, "collecting the checkpoint");
+    if (status == FCT_OK)
+        status = fct_saver_start(t->saver, t->at.step, is_best, &state);
+    fct_blobs_release(&state);
+    return status;
+}
+
+static fct_status take_array(const fct_blobs *state, const char *name, void *out, size_t bytes)
+{
+    const fct_blob *b = fct_blobs_find(state, name);
+    if (!b || fct_blob_bytes(b) != bytes)
+        return FCT_FAIL(FCT_E_FORMAT, "checkpoint: %s is %s", name,
+                        b ? "of another size" : "missing");
+    memcpy(out, b->data, bytes);
+    return FCT_OK;
+}
+
+static fct_status take_position(fct_trainer *t, const fct_blobs *state)
+{
+    int64_t place[5], hash;
+    const fct_blob *history = fct_blobs_find(state, "history/metrics.csv");
+    FCT_TRY(take_array(state, "train/position", place, sizeof place));
+    FCT_TRY(take_array(state, "train/sums", t->sums.v, sizeof t->sums.v));
+    FCT_TRY(take_array(state, "train/best", &t->best, sizeof t->best));
+    FCT_TRY(take_array(state, "train/initial_losses", t->tasks.initial, sizeof t->tasks.initial));
+    FCT_TRY(take_array(state, "meta/data_hash", &hash, sizeof hash));
+    if ((uint64_t)hash != fct_mix_describe(t->train_mix)->data_hash)
+        return FCT_FAIL(FCT_E_ARG, "resume: the training data is not the data of the checkpoint\n"
+                                   "give data.path as it was, or start a new run with init.from");
+    t->at = (fct_position){ place[0], place[1], place[2], place[3] };
+    fct_optim_set_steps(t->optim, place[4]);
+    fct_text_release(&t->run.metrics);
+    if (history)
+        fct_text_add_bytes(&t->run.metrics, history->data,
+                           strnlen(history->data, fct_blob_bytes(history)));
+    return FCT_OK;
+}
+
+static fct_status restore(fct_trainer *t, const char *path)
+{
+    fct_blobs state = { 0 };
+    fct_params *p = t->net->params;
+    const char *name;
+    fct_buffer *moment;
+    char taken[FCT_PATH_MAX];
+    fct_status status = fct_checkpoint_load(path, 0, &state, taken);
+    if (status == FCT_OK)
+        status = fct_state_read_weights(&state, p, 0, NULL);
+    for (int i = 0; status == FCT_OK && (moment = fct_optim_state(t->optim, i, &name)); i++) {
+        char prefix[64];
+        snprintf(prefix, sizeof prefix, "optim/%s", name);
+        status = read_buffer(&state, p, moment, prefix, 0, NULL);
+    }
+    if (status == FCT_OK)
+        status = take_position(t, &state);
+    fct_blobs_release(&state);
+    if (status == FCT_OK)
+        FCT_INFO("resumed from %s: epoch %lld, step %lld", taken, (long long)t->at.epoch + 1,
+                 (long long)t->at.step);
+    return status;
+}
+
+static void read_log_vars_into(fct_trainer *t)
+{
+    float value[FCT_MAX_TASKS] = { 0 };
+    if (t->net->log_var >= 0 && fct_params_get(t->net->params, t->net->log_var, value) == FCT_OK)
+        for (int i = 0; i < t->tasks.balance.tasks; i++)
+            t->tasks.log_var[i] = (double)value[i];
+}
+
+fct_status fct_trainer_restore(fct_trainer *t, const char *path)
+{
+    FCT_TRY(fct_comm_agree(t->comm, restore(t, path), "resuming"));
+    read_log_vars_into(t);
+    int64_t place[3] = { t->at.step, -t->at.step, 0 };
+    FCT_TRY(fct_comm_reduce_i64(t->comm, place, 2, FCT_MAX));
+    if (place[0] != -place[1])
+        return FCT_FAIL(FCT_E_FORMAT,
+                        "resume: ranks loaded different checkpoints (steps %lld and %lld)",
+                        (long long)-place[1], (long long)place[0]);
+    return FCT_OK;
+}
+
+static fct_status start_from(fct_trainer *t, const char *path)
+{
+    fct_blobs state = { 0 };
+    char taken[FCT_PATH_MAX];
+    int n, count = 0;
+    fct_params_table(t->net->params, &n);
+    fct_status status = fct_checkpoint_load(path, 0, &state, taken);
+    if (status == FCT_OK)
+        status = fct_state_read_weights(&state, t->net->params, 1, &count);
+    fct_blobs_release(&state);
+    if (status == FCT_OK && count == 0)
+        status = FCT_FAIL(FCT_E_ARG, "init.from: %s has no tensor that this model has", taken);
+    if (status == FCT_OK)
+        FCT_INFO("started from %s: %d of %d tensors taken over", taken, count, n);
+    return status;
+}
+
+fct_status fct_trainer_start_from(fct_trainer *t, const char *path)
+{
+    FCT_TRY(fct_comm_agree(t->comm, start_from(t, path), "init.from"));
+    read_log_vars_into(t);
+    return FCT_OK;
+}

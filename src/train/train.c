@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: Apache-2.0
+// The training loop: epochs of steps, an evaluation after each, a checkpoint after that.
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "facet/clock.h"
+#include "facet/lifecycle.h"
+#include "facet/log.h"
+#include "trainer.h"
+
+typedef enum { EPOCH_DONE, EPOCH_STOPPED } epoch_end;
+
+static int is_boss(const fct_trainer *t)
+{
+    return fct_comm_rank(t->comm) == 0;
+}
+
+// A local action of rank 0 whose failure all ranks must share.
+static fct_status boss_did(fct_trainer *t, fct_status status, const char *what)
+{
+    return fct_comm_agree(t->comm, status, what);
+}
+
+static void show_step(fct_trainer *t, fct_progress *bar, const fct_step_report *r)
+{
+    char note[96];
+    const double *s = t->sums.v;
+    int n = snprintf(note, sizeof note, "loss %.3f", r->total);
+    if (t->tasks.classes && s[FCT_SUM_EXPRESSION_COUNT] > 0)
+        snprintf(note + n, sizeof note - (size_t)n, "  acc %.3f",
+                 s[FCT_SUM_EXPRESSION_RIGHT] / s[FCT_SUM_EXPRESSION_COUNT]);
+    fct_progress_update(bar, (int64_t)s[FCT_SUM_PICTURES], note);
+}
+
+static int must_save(const fct_trainer *t)
+{
+    return t->o->checkpoint_every_steps > 0 && t->at.step % t->o->checkpoint_every_steps == 0 &&
+           t->at.batch < t->batches;
+}
+
+static int must_stop(const fct_trainer *t, const fct_step_report *r)
+{
+    return r->stop || (t->spec->stop_after > 0 && t->steps_here >= t->spec->stop_after);
+}
+
+static fct_status train_epoch(fct_trainer *t, epoch_end *how)
+{
+    fct_progress bar;
+    char title[64];
+    *how = EPOCH_DONE;
+    snprintf(title, sizeof title, "epoch %lld/%lld", (long long)t->at.epoch + 1,
+             (long long)t->o->train_epochs);
+    fct_progress_start(&bar, title, "pictures", fct_mix_describe(t->train_mix)->pictures,
+                       !is_boss(t));
+    double waited = fct_loader_waited_s(t->loader);
+    while (t->at.batch < t->batches) {
+        fct_step_report r;
+        double start = fct_clock_s();
+        FCT_TRY(fct_trainer_step(t, &r));
+        if (is_boss(t) && t->at.step % t->o->log_every_steps == 0 &&
+            fct_steps_add(t, &r, fct_clock_s() - start) != FCT_OK)
+            FCT_WARN("%s", fct_fail_text()); // a full disk must not cost the step
+        show_step(t, &bar, &r);
+        if (must_save(t))
+            FCT_TRY(fct_trainer_save(t, 0));
+        if (must_stop(t, &r)) {
+            *how = EPOCH_STOPPED;
+            break;
+        }
+    }
+    t->waited_s = fct_loader_waited_s(t->loader) - waited;
+    fct_progress_end(&bar);
+    return FCT_OK;
+}
+
+static double judged(const fct_trainer *t, const fct_evaluation *e)
+{
+    const char *by = t->o->checkpoint_best;
+    int is_auto = !strcmp(by, "auto");
+    if ((is_auto && t->tasks.classes && isfinite(e->accuracy)) || !strcmp(by, "expression"))
+        return e->accuracy;
+    if ((is_auto && t->tasks.landmarks && isfinite(e->landmark_nme)) || !strcmp(by, "landmarks"))
+        return -e->landmark_nme;
+    return -e->total;
+}
+
+static fct_status write_predictions(fct_trainer *t)
+{
+    char path[FCT_PATH_MAX], name[64];
+    const fct_mix_info *info = fct_mix_describe(t->train_mix);
+    snprintf(name, sizeof name, "predictions/val_epoch_%03lld.csv", (long long)t->at.epoch + 1);
+    FCT_TRY(fct_path_join(path, t->run.path, name));
+    return fct_evaluator_write(t->evaluator, info->class_name, info->landmark_name, path);
+}
+
+static fct_status evaluate(fct_trainer *t, fct_evaluation *out)
+{
+    FCT_TRY(fct_optim_swap_ema(t->optim));
+    fct_status status = fct_evaluator_run(t->evaluator, out);
+    FCT_TRY(fct_optim_swap_ema(t->optim));
+    FCT_TRY(status);
+    status = is_boss(t) && t->o->eval_predictions ? write_predictions(t) : FCT_OK;
+    return boss_did(t, status, "writing predictions");
+}
+
+static fct_status finish_epoch(fct_trainer *t, double seconds, fct_evaluation *val)
+{
+    int evaluated =
+        (t->at.epoch + 1) % t->o->eval_every == 0 || t->at.epoch + 1 == t->o->train_epochs;
+    double rate = fct_schedule_rate(&t->schedule, t->at.step - 1);
+    if (evaluated)
+        FCT_TRY(evaluate(t, val));
+    int is_best = evaluated && isfinite(judged(t, val)) && !(judged(t, val) <= t->best);
+    if (is_best)
+        t->best = judged(t, val);
+    fct_status status = FCT_OK;
+    if (is_boss(t)) {
+        fct_console_epoch(t, evaluated ? val : NULL, seconds);
+        status = fct_metrics_add(t, evaluated ? val : NULL, rate, seconds);
+    }
+    FCT_TRY(boss_did(t, status, "writing metrics.csv"));
+    t->at.epoch++;
+    t->at.batch = 0;
+    t->sums = (fct_sums){ { 0 } };
+    return fct_trainer_save(t, is_best);
+}
+
+static int knows_by_heart(const fct_trainer *t, const fct_evaluation *val)
+{
+    return (!t->tasks.classes || !isfinite(val->accuracy) || val->accuracy >= 1) &&
+           (!t->tasks.landmarks || !isfinite(val->landmark_pck) || val->landmark_pck > 0.9);
+}
+
+static fct_status judge_by_heart(const fct_trainer *t, const fct_evaluation *val, int passed)
+{
+    fct_text text = { 0 };
+    if (t->tasks.classes)
+        fct_text_add(&text, " accuracy %.1f%%", 100 * val->accuracy);
+    if (t->tasks.landmarks)
+        fct_text_add(&text, " PCK@%g %.1f%%", t->o->eval_pck_alpha, 100 * val->landmark_pck);
+    fct_status status = FCT_OK;
+    if (passed)
+        FCT_INFO("overfit: passed: %lld pictures learned by heart in %lld epochs:%s",
+                 (long long)t->spec->overfit, (long long)t->at.epoch, text.data ? text.data : "");
+    else
+        status = FCT_FAIL(
+            FCT_E_DIVERGED,
+            "overfit: failed: after %lld epochs%s on %lld pictures, wanted accuracy 100%% "
+            "and PCK > 90%%\na network that cannot learn these by heart has a wrong learning rate, "
+            "labels or inputs; more train.epochs may help",
+            (long long)t->at.epoch, text.data ? text.data : "", (long long)t->spec->overfit);
+    fct_text_release(&text);
+    return status;
+}
+
+static fct_status run_epochs(fct_trainer *t, int *stopped)
+{
+    fct_evaluation val = { 0 };
+    int passed = 0;
+    FCT_TRY(fct_loader_seek(t->loader, t->at.epoch, t->at.batch));
+    while (t->at.epoch < t->o->train_epochs && !passed) {
+        epoch_end how;
+        double start = fct_clock_s();
+        FCT_TRY(train_epoch(t, &how));
+        if (how == EPOCH_STOPPED && t->at.batch < t->batches) {
+            *stopped = 1;
+            return fct_trainer_save(t, 0);
+        }
+        FCT_TRY(finish_epoch(t, fct_clock_s() - start, &val));
+        passed = t->spec->overfit > 0 && knows_by_heart(t, &val);
+        if (how == EPOCH_STOPPED && t->at.epoch < t->o->train_epochs) {
+            *stopped = 1;
+            return FCT_OK;
+        }
+    }
+    return t->spec->overfit > 0 ? judge_by_heart(t, &val, passed) : FCT_OK;
+}
+
+// Where to resume from: "" for a new run.
+static fct_status find_resume(fct_trainer *t, char from[FCT_PATH_MAX])
+{
+    from[0] = 0;
+    if (!t->spec->resume)
+        return FCT_OK;
+    if (!strcmp(t->spec->resume, "auto"))
+        return fct_run_dir_newest(t->o, t->comm, t->mode, from);
+    int n = snprintf(from, FCT_PATH_MAX, "%s", t->spec->resume);
+    return n < FCT_PATH_MAX ? FCT_OK : FCT_FAIL(FCT_E_ARG, "--resume: the path is too long");
+}
+
+// A resumed run goes on in its own directory: the part of the path before /checkpoints.
+static void run_of(const char *from, char out[FCT_PATH_MAX])
+{
+    snprintf(out, FCT_PATH_MAX, "%s", from);
+    char *at = strstr(out, "/checkpoints");
+    if (at)
+        *at = 0;
+}
+
+static fct_status open_run(fct_trainer *t)
+{
+    char from[FCT_PATH_MAX], run[FCT_PATH_MAX];
+    FCT_TRY(find_resume(t, from));
+    run_of(from, run);
+    FCT_TRY(fct_run_dir_open(t->o, t->comm, t->mode, from[0] ? run : NULL, &t->run));
+    FCT_TRY(fct_saver_create(t->comm, t->run.checkpoints, (int)t->o->checkpoint_keep, &t->saver));
+    if (from[0])
+        FCT_TRY(fct_trainer_restore(t, from));
+    else if (t->o->init_from[0])
+        FCT_TRY(fct_trainer_start_from(t, t->o->init_from));
+    int n;
+    int64_t parameters = 0;
+    const fct_param *p = fct_params_table(t->net->params, &n);
+    for (int i = 0; i < n; i++)
+        parameters += p[i].kind == FCT_PARAM_STAT ? 0 : fct_shape_elements(&p[i].shape);
+    FCT_TRY(fct_run_dir_describe(&t->run, t->o, t->comm, fct_mix_describe(t->train_mix)->data_hash,
+                                 parameters));
+    return boss_did(t, is_boss(t) ? fct_run_dir_trim_steps(&t->run, t->at.step) : FCT_OK,
+                    "trimming steps.csv");
+}
+
+static fct_status run(fct_trainer *t, int *stopped)
+{
+    FCT_TRY(open_run(t));
+    if (is_boss(t))
+        fct_console_start(t);
+    FCT_TRY(run_epochs(t, stopped));
+    FCT_TRY(fct_saver_wait(t->saver));
+    if (*stopped)
+        FCT_INFO("stopped at epoch %lld, step %lld with a checkpoint; go on with --resume %s",
+                 (long long)t->at.epoch + 1, (long long)t->at.step, t->run.path);
+    else
+        FCT_INFO("done: %s", t->run.path);
+    return FCT_OK;
+}
+
+fct_status fct_train(const fct_train_spec *spec, int *stopped)
+{
+    fct_trainer *t;
+    *stopped = 0;
+    FCT_TRY(fct_comm_same(spec->comm, fct_options_hash(spec->options), "the configuration"));
+    FCT_TRY(fct_trainer_create(spec, &t));
+    fct_status status = FCT_OK;
+    if (!spec->dry_run) {
+        status = fct_lifecycle_install();
+        if (status == FCT_OK)
+            status = run(t, stopped);
+        if (t->saver)
+            fct_saver_destroy(t->saver);
+        fct_run_dir_release(&t->run);
+    } else if (is_boss(t))
+        fct_dry_run_print(t);
+    fct_trainer_destroy(t);
+    return status;
+}

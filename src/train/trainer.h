@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+// Everything one training job holds; the files of this folder each do one part of it.
+#ifndef FACET_TRAINER_H
+#define FACET_TRAINER_H
+
+#include "evaluate.h"
+#include "facet/checkpoint.h"
+#include "facet/optim.h"
+#include "facet/progress.h"
+#include "facet/train.h"
+#include "run_dir.h"
+
+typedef struct {       // where the training stands; saved with every checkpoint
+    int64_t epoch;     // 0-based, the one under way
+    int64_t batch;     // loader batches of it already trained
+    int64_t step;      // optimiser steps since the beginning
+    int64_t bad_steps; // skipped in a row
+} fct_position;
+
+typedef struct {
+    const fct_train_spec *spec;
+    const fct_options *o;
+    fct_comm *comm;
+    char mode[64];
+
+    fct_mix *train_mix, *val_mix;
+    int *val_class_map; // (classes of val_mix) -> class of train_mix; NULL when there is nothing to
+                        // map
+    fct_augment *augment;
+    fct_sampler *sampler;
+    fct_loader *loader;
+    int64_t batches, steps; // loader batches and optimiser steps of an epoch
+
+    fct_tasks tasks;
+    fct_net *net;
+    fct_outputs outputs;
+    fct_optim *optim;
+    fct_schedule_spec schedule;
+    fct_buffer
+        *accumulated; // gradients of the parts before the last; NULL unless train.accumulate > 1
+    fct_evaluator *evaluator;
+
+    fct_run_dir run;
+    fct_saver *saver;
+    fct_position at;
+    fct_sums sums;      // of this epoch so far
+    double best;        // best value so far, larger is better; NaN before
+    int64_t steps_here; // taken by this process
+    double epoch_start_s, waited_s;
+} fct_trainer;
+
+// setup.c. Collective. Data, network, optimiser, schedule; no file is written yet.
+fct_status fct_trainer_create(const fct_train_spec *spec, fct_trainer **out);
+void fct_trainer_destroy(fct_trainer *t);
+// The size of global batch number `batch` of an epoch.
+int64_t fct_trainer_rows(const fct_trainer *t, int64_t batch);
+
+// step.c. Collective. One optimiser step from train.accumulate loader batches.
+typedef struct {
+    double loss[FCT_MAX_TASKS], total, norm, rate, waited_comm_s;
+    int64_t pictures;
+    int is_skipped; // NaN or Inf in the gradient: nothing was changed
+    int stop;       // some rank was asked to stop
+} fct_step_report;
+fct_status fct_trainer_step(fct_trainer *t, fct_step_report *out);
+
+// state.c
+fct_status fct_trainer_save(fct_trainer *t, int is_best);            // collective
+fct_status fct_trainer_restore(fct_trainer *t, const char *path);    // collective, exact resume
+fct_status fct_trainer_start_from(fct_trainer *t, const char *path); // collective, weights only
+fct_status fct_state_read_weights(const fct_blobs *state, fct_params *params, int partly,
+                                  int *taken);
+// The moving average of the weights in place of the weights.
+fct_status fct_state_read_ema(const fct_blobs *state, fct_params *params);
+
+// console.c, rank 0
+void fct_console_start(const fct_trainer *t);
+void fct_console_epoch(const fct_trainer *t, const fct_evaluation *val, double seconds);
+fct_status fct_metrics_add(fct_trainer *t, const fct_evaluation *val, double rate,
+                           double seconds); // metrics.csv
+fct_status fct_steps_add(const fct_trainer *t, const fct_step_report *r,
+                         double seconds); // steps.csv
+void fct_dry_run_print(const fct_trainer *t);
+
+#endif

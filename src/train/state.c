@@ -178,7 +178,7 @@ static fct_status take_array(const fct_blobs *state, const char *name, void *out
 
 static fct_status take_position(fct_trainer *t, const fct_blobs *state)
 {
-    int64_t place[5], hash;
+    int64_t place[5], hash = 0;
     const fct_blob *history = fct_blobs_find(state, "history/metrics.csv");
     FCT_TRY(take_array(state, "train/position", place, sizeof place));
     FCT_TRY(take_array(state, "train/sums", t->sums.v, sizeof t->sums.v));

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // A compute device: memory, and operations that are described, planned once and run many times.
-// `cpu` (oneDNN) and `ref` (plain loops, the judge) ship; the physical layout belongs to the backend.
-// Letters: N images, C channels, H W height and width, K filters or classes, I O in and out features.
+// `cpu` (oneDNN) and `ref` (plain loops, the judge) ship; the physical layout belongs to the
+// backend. Letters: N images, C channels, H W height and width, K filters or classes, I O in and
+// out features.
 #ifndef FACET_BACKEND_H
 #define FACET_BACKEND_H
 
@@ -13,8 +14,8 @@
 typedef enum { FCT_F32, FCT_F64, FCT_U8, FCT_BIT } fct_dtype; // FCT_BIT: one flag an element
 
 // What a tensor is, so that the backend may choose how it lies: PLAIN is row-major; ACT is an
-// activation (N,C,H,W), e.g. nChw16c; FILTER is a convolution's weight (K,C,kh,kw), e.g. OIhw16i16o.
-// Padding inside ACT and FILTER is zero and stays zero under every operation.
+// activation (N,C,H,W), e.g. nChw16c; FILTER is a convolution's weight (K,C,kh,kw), e.g.
+// OIhw16i16o. Padding inside ACT and FILTER is zero and stays zero under every operation.
 typedef enum { FCT_PLAIN, FCT_ACT, FCT_FILTER } fct_layout;
 
 typedef struct {
@@ -44,19 +45,19 @@ typedef enum {
     FCT_OP_BN_FWD,          // x, gamma, beta, [z] -> y, mean, invstd, stat_mean, stat_var, [mask]
     FCT_OP_BN_BWD,          // x, dy, gamma, mean, invstd, [mask] -> dx, dgamma, dbeta, [dz]
     FCT_OP_BN_INFER,        // x, gamma, beta, run_mean, run_var, [z] -> y
-    FCT_OP_BN_SUM,          // x -> sums                      F64 (2, C): sum x, sum x^2 of this rank
-    FCT_OP_BN_APPLY,        // x, sums, gamma, beta, [z] -> y, mean, invstd, stat_mean, stat_var, [mask]
-    FCT_OP_BN_BWD_SUM,      // x, dy, mean, invstd, [mask] -> sums, dgamma, dbeta   sums F64 (2, C)
-    FCT_OP_BN_BWD_APPLY,    // x, dy, gamma, mean, invstd, sums, [mask] -> dx, [dz]
-    FCT_OP_MAXPOOL_FWD,     // x -> y, index                  index U8 ACT like y
-    FCT_OP_MAXPOOL_BWD,     // dy, index -> dx
-    FCT_OP_AVGPOOL_FWD,     // x ACT (N,C,H,W) -> y PLAIN (N,C): the mean over H and W
-    FCT_OP_AVGPOOL_BWD,     // dy -> dx
-    FCT_OP_LINEAR_FWD,      // x (N,I), w (O,I), b (O) -> y (N,O)      all PLAIN
-    FCT_OP_LINEAR_BWD_DATA, // dy, w -> dx
+    FCT_OP_BN_SUM,     // x -> sums                      F64 (2, C): sum x, sum x^2 of this rank
+    FCT_OP_BN_APPLY,   // x, sums, gamma, beta, [z] -> y, mean, invstd, stat_mean, stat_var, [mask]
+    FCT_OP_BN_BWD_SUM, // x, dy, mean, invstd, [mask] -> sums, dgamma, dbeta   sums F64 (2, C)
+    FCT_OP_BN_BWD_APPLY,      // x, dy, gamma, mean, invstd, sums, [mask] -> dx, [dz]
+    FCT_OP_MAXPOOL_FWD,       // x -> y, index                  index U8 ACT like y
+    FCT_OP_MAXPOOL_BWD,       // dy, index -> dx
+    FCT_OP_AVGPOOL_FWD,       // x ACT (N,C,H,W) -> y PLAIN (N,C): the mean over H and W
+    FCT_OP_AVGPOOL_BWD,       // dy -> dx
+    FCT_OP_LINEAR_FWD,        // x (N,I), w (O,I), b (O) -> y (N,O)      all PLAIN
+    FCT_OP_LINEAR_BWD_DATA,   // dy, w -> dx
     FCT_OP_LINEAR_BWD_WEIGHT, // x, dy -> dw, db
-    FCT_OP_ADD,             // a, b -> y                      y may be a
-    FCT_OP_NORMALIZE,       // U8 PLAIN (N,H,W,3) -> F32 PLAIN (N,3,H,W): (v/255 - mean[c]) / std[c]
+    FCT_OP_ADD,               // a, b -> y                      y may be a
+    FCT_OP_NORMALIZE, // U8 PLAIN (N,H,W,3) -> F32 PLAIN (N,3,H,W): (v/255 - mean[c]) / std[c]
     FCT_OP_COUNT
 } fct_op;
 
@@ -106,7 +107,8 @@ typedef enum {
 // SGD as torch.optim.SGD: g = scale*b + decay*a; c = s1*c + g (c = g at the first step: c starts 0
 // and dampening is 0, so the same); a -= lr * (nesterov ? g + s1*c : c).
 // ADAMW as torch.optim.AdamW (Loshchilov & Hutter 2019): g = scale*b; a *= 1 - lr*decay;
-// c = s1*c + (1-s1)*g; d = s2*d + (1-s2)*g*g; a -= lr/correct1 * c / (sqrt(d)/sqrt(correct2) + eps).
+// c = s1*c + (1-s1)*g; d = s2*d + (1-s2)*g*g; a -= lr/correct1 * c / (sqrt(d)/sqrt(correct2) +
+// eps).
 typedef struct {
     size_t n;
     fct_slice a, b, c, d;
@@ -125,12 +127,12 @@ typedef struct {
     fct_status (*create)(const fct_backend_spec *spec, fct_backend **out);
     void (*destroy)(fct_backend *b);
 
-    // Memory. Every buffer is zeroed and aligned to 64 bytes. `adopt` wraps host memory that somebody
-    // else owns (a shared window); NULL where a device cannot.
+    // Memory. Every buffer is zeroed and aligned to 64 bytes. `adopt` wraps host memory that
+    // somebody else owns (a shared window); NULL where a device cannot.
     fct_status (*alloc)(fct_backend *b, size_t bytes, fct_buffer **out);
     fct_status (*adopt)(fct_backend *b, void *host, size_t bytes, fct_buffer **out);
-    void (*release)(fct_backend *b, fct_buffer *m); // NULL is fine
-    void *(*host_ptr)(fct_buffer *m);               // NULL when it is not host memory
+    void (*release)(fct_backend *b, fct_buffer *m);          // NULL is fine
+    void *(*host_ptr)(fct_buffer *m);                        // NULL when it is not host memory
     size_t (*bytes)(fct_backend *b, const fct_shape *shape); // physical size, padding included
     // From and to plain row-major host memory of the same dtype. Done when sync returns.
     fct_status (*upload)(fct_backend *b, fct_tensor dst, const void *src);
@@ -168,7 +170,7 @@ const fct_backend_ops *fct_backend_find(const char *name);
 int64_t fct_shape_elements(const fct_shape *s); // product of dims, without padding
 int fct_shape_equal(const fct_shape *a, const fct_shape *b);
 fct_shape fct_shape_make(fct_dtype dtype, fct_layout layout, int ndim, const int64_t *dim);
-size_t fct_dtype_bytes(fct_dtype dtype);  // of a plain element on the host; FCT_BIT: 1
+size_t fct_dtype_bytes(fct_dtype dtype); // of a plain element on the host; FCT_BIT: 1
 const char *fct_op_name(fct_op op);
 #define FCT_DIMS(...) ((const int64_t[]){ __VA_ARGS__ })
 

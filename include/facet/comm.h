@@ -37,14 +37,15 @@ fct_status fct_comm_broadcast(fct_comm *c, void *bytes, size_t n, int root);
 fct_status fct_comm_gather(fct_comm *c, const void *mine, size_t n_mine, void **out, size_t *total);
 fct_status fct_comm_barrier(fct_comm *c);
 
-// Collective. Every rank passes its outcome of the phase that just ended; all return the same: OK, or
-// the lowest failing rank's status, whose text (fct_fail_text) every rank then holds, with rank and
-// host named. `what` names the phase.
+// Collective. Every rank passes its outcome of the phase that just ended; all return the same: OK,
+// or the lowest failing rank's status, whose text (fct_fail_text) every rank then holds, with rank
+// and host named. `what` names the phase.
 fct_status fct_comm_agree(fct_comm *c, fct_status mine, const char *what);
 // Collective. E_ARG with both ranks named unless `value` is the same everywhere (a config's hash).
 fct_status fct_comm_same(fct_comm *c, uint64_t value, const char *what);
 // Not collective. Tells the others, where they wait in a collective of this header or in buckets,
-// that this rank cannot come: they return E_PEER with `mine`'s text. Used when a step breaks halfway.
+// that this rank cannot come: they return E_PEER with `mine`'s text. Used when a step breaks
+// halfway.
 void fct_comm_cancel(fct_comm *c, fct_status mine);
 
 // ---- gradient buckets: an all-reduce in pieces that starts while backward still runs
@@ -55,8 +56,8 @@ fct_status fct_buckets_create(fct_comm *c, size_t bytes, size_t bucket_bytes, fc
 // Collective.
 void fct_buckets_destroy(fct_buckets *b);
 void *fct_buckets_memory(fct_buckets *b); // float32; this rank's gradients live here
-// Not collective, never waits. Says that bytes [low, high) are final on this rank (from the end down)
-// and sums whatever the other ranks have ready.
+// Not collective, never waits. Says that bytes [low, high) are final on this rank (from the end
+// down) and sums whatever the other ranks have ready.
 fct_status fct_buckets_ready(fct_buckets *b, size_t low, size_t high);
 // Collective. Returns when every byte holds the sum over all ranks, the same bits on every rank.
 fct_status fct_buckets_wait(fct_buckets *b);

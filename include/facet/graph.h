@@ -6,8 +6,9 @@
 
 #include "backend.h"
 
-// ---- parameters: one flat buffer for weights, one for gradients; shared by graphs of several batch
-// sizes. Order of the table = order of building; backward finishes them from the last to the first.
+// ---- parameters: one flat buffer for weights, one for gradients; shared by graphs of several
+// batch sizes. Order of the table = order of building; backward finishes them from the last to the
+// first.
 typedef struct fct_params fct_params;
 
 typedef enum {
@@ -40,7 +41,7 @@ fct_status fct_params_seal(fct_params *p, void *gradients);
 // variance 1, linear layers uniform in +-1/sqrt(fan_in). A function of (seed, name, index): the
 // same for every backend and number of ranks.
 fct_status fct_params_init(fct_params *p, uint64_t seed);
-fct_status fct_params_get(const fct_params *p, int i, float *plain);       // row-major, no padding
+fct_status fct_params_get(const fct_params *p, int i, float *plain); // row-major, no padding
 fct_status fct_params_set(fct_params *p, int i, const float *plain);
 fct_status fct_params_get_grad(const fct_params *p, int i, float *plain);
 fct_status fct_params_set_grad(fct_params *p, int i, const float *plain);
@@ -62,23 +63,24 @@ typedef struct {
 fct_status fct_graph_create(fct_params *p, const fct_graph_spec *spec, fct_graph **out);
 void fct_graph_destroy(fct_graph *g);
 // The only input: uint8 RGB (N, H, W, 3); the node is the normalised float picture (N, 3, H, W).
-fct_node fct_graph_images(fct_graph *g, int height, int width, const float mean[3], const float std[3]);
+fct_node fct_graph_images(fct_graph *g, int height, int width, const float mean[3],
+                          const float std[3]);
 // Names take ".weight", ".bias", ".running_mean", ".running_var" behind them, as torchvision's do.
-fct_node fct_graph_conv(fct_graph *g, const char *name, fct_node x, int channels, int kernel, int stride,
-                        int pad);
+fct_node fct_graph_conv(fct_graph *g, const char *name, fct_node x, int channels, int kernel,
+                        int stride, int pad);
 // y = bn(x), relu(bn(x)), relu(bn(x) + z): z = -1 when there is nothing to add.
 fct_node fct_graph_bn(fct_graph *g, const char *name, fct_node x, fct_node z, int relu);
 fct_node fct_graph_maxpool(fct_graph *g, fct_node x, int kernel, int stride, int pad);
-fct_node fct_graph_avgpool(fct_graph *g, fct_node x);                                  // (N, C)
-fct_node fct_graph_linear(fct_graph *g, const char *name, fct_node x, int features);   // (N, O)
+fct_node fct_graph_avgpool(fct_graph *g, fct_node x);                                // (N, C)
+fct_node fct_graph_linear(fct_graph *g, const char *name, fct_node x, int features); // (N, O)
 // The bias of this linear layer starts at `value` instead of at random.
 void fct_graph_initial_bias(fct_graph *g, fct_node linear, float value);
 // A trained vector outside the dataflow (log variances); its gradient comes by fct_params_set_grad.
 void fct_graph_scalar(fct_graph *g, const char *name, int n, float initial);
 // A place where the host reads values and, when training, writes their gradient.
 void fct_graph_output(fct_graph *g, const char *name, fct_node x);
-// From now on, parameters of new nodes are frozen (1) or trained (0). Frozen ones must form a prefix
-// of the dataflow; their batch norms use the running statistics.
+// From now on, parameters of new nodes are frozen (1) or trained (0). Frozen ones must form a
+// prefix of the dataflow; their batch norms use the running statistics.
 void fct_graph_freeze(fct_graph *g, int frozen);
 fct_shape fct_graph_shape(const fct_graph *g, fct_node x); // zeros when building failed before x
 int fct_graph_is_training(const fct_graph *g);
@@ -108,14 +110,14 @@ typedef struct {
     fct_status (*sum_ranks)(void *ctx, double *values, size_t n);
 } fct_graph_hooks;
 
-fct_status fct_graph_set_images(fct_graph *g, const uint8_t *rgb);             // (N, H, W, 3)
-fct_status fct_graph_forward(fct_graph *g, const fct_graph_hooks *hooks);      // hooks may be NULL
-fct_status fct_graph_read(fct_graph *g, const char *output, float *out);       // plain (N, features)
+fct_status fct_graph_set_images(fct_graph *g, const uint8_t *rgb);        // (N, H, W, 3)
+fct_status fct_graph_forward(fct_graph *g, const fct_graph_hooks *hooks); // hooks may be NULL
+fct_status fct_graph_read(fct_graph *g, const char *output, float *out);  // plain (N, features)
 fct_status fct_graph_write_grad(fct_graph *g, const char *output, const float *grad);
 // Every output's gradient must have been written. Overwrites the gradient buffer.
 fct_status fct_graph_backward(fct_graph *g, const fct_graph_hooks *hooks);
-// For tests and findings: the values of a node, plain. E_ARG when its memory serves another value by
-// now; outputs and nodes that nothing consumes are kept, in training also what backward needs.
+// For tests and findings: the values of a node, plain. E_ARG when its memory serves another value
+// by now; outputs and nodes that nothing consumes are kept, in training also what backward needs.
 fct_status fct_graph_read_node(fct_graph *g, fct_node x, float *out);
 
 #endif

@@ -18,11 +18,13 @@ extern const char *const fct_landmark10_names[10];
 // The canonical expression (index into fct_affectnet_names) that a folder name means, -1 if none:
 // "happy", "happiness", "Angry", "anger", ...
 int fct_expression_from_alias(const char *folder);
-// The alias nearest to an unknown name ("hapiness": "happiness"), for the hint; NULL if none is near.
+// The alias nearest to an unknown name ("hapiness": "happiness"), for the hint; NULL if none is
+// near.
 const char *fct_expression_nearest(const char *folder);
 const char *const *fct_landmark_names(int landmarks); // 5 or 10, else NULL
-// For point i, the point that takes its place in a mirrored picture; swaps left_* and right_* at the
-// start of the name and _left and _right at its end. out (L). E_ARG names the point without a twin.
+// For point i, the point that takes its place in a mirrored picture; swaps left_* and right_* at
+// the start of the name and _left and _right at its end. out (L). E_ARG names the point without a
+// twin.
 fct_status fct_landmark_mirror(char *const *name, int landmarks, int *out);
 
 #endif

@@ -21,7 +21,8 @@ void fct_log(fct_log_level level, const char *format, ...) __attribute__((format
 
 // True once for each `topic` (a string literal's FACET_DEBUG category): FACET_DEBUG=loader,comm
 int fct_log_debugging(const char *topic);
-#define FCT_DEBUG(topic, ...) (fct_log_debugging(topic) ? fct_log(FCT_LOG_DEBUG, __VA_ARGS__) : (void)0)
+#define FCT_DEBUG(topic, ...)                                                                      \
+    (fct_log_debugging(topic) ? fct_log(FCT_LOG_DEBUG, __VA_ARGS__) : (void)0)
 
 // Prints the one closing message of a failed command: "facet: error: TEXT", then "  hint: HINT".
 void fct_log_failure(const char *text);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Losses on the host: heads are small (N x 8, N x 10), float64 inside. Every loss comes in two steps,
-// because its denominator is counted over all ranks: weigh this rank's samples, sum over ranks, then
-// compute with the sum. A gradient is d(sum over this rank / denominator)/d(input): summed over ranks
-// it is the gradient of the global mean.
+// Losses on the host: heads are small (N x 8, N x 10), float64 inside. Every loss comes in two
+// steps, because its denominator is counted over all ranks: weigh this rank's samples, sum over
+// ranks, then compute with the sum. A gradient is d(sum over this rank / denominator)/d(input):
+// summed over ranks it is the gradient of the global mean.
 #ifndef FACET_LOSS_H
 #define FACET_LOSS_H
 
@@ -12,13 +12,14 @@
 
 // ---- expression: cross-entropy and focal, with smoothing and class weights
 typedef struct {
-    int classes;             // K
-    double label_smoothing;  // as torch: (1-s) on the label, s/K on all
+    int classes;                // K
+    double label_smoothing;     // as torch: (1-s) on the label, s/K on all
     const double *class_weight; // (K) or NULL
-    double focal_gamma;      // 0: cross-entropy. Lin et al. 2017: (1 - p)^gamma * CE
+    double focal_gamma;         // 0: cross-entropy. Lin et al. 2017: (1 - p)^gamma * CE
 } fct_loss_ce_spec;
 
-// Not collective. Sum of the weights of this rank's labelled samples (their number without weights).
+// Not collective. Sum of the weights of this rank's labelled samples (their number without
+// weights).
 double fct_loss_ce_weight(const fct_loss_ce_spec *spec, int64_t n, const int32_t *label);
 // logits (N, K), label (N) -1 = masked. *sum: this rank's sum of weighted losses (divide by
 // denominator for the mean). dlogits (N, K) or NULL. denominator 0 gives 0 and zero gradients.
@@ -60,11 +61,11 @@ enum { FCT_MAX_TASKS = 8 };
 typedef struct {
     fct_balance_kind kind;
     int tasks;
-    double weight[FCT_MAX_TASKS];       // OFF, AUTO_INITIAL
+    double weight[FCT_MAX_TASKS]; // OFF, AUTO_INITIAL
     int is_regression[FCT_MAX_TASKS];
-    double log_var_min, log_var_max;    // s is clamped; beyond the bounds its gradient points back
-    double log_var_l2;                  // adds l2 * s^2
-    const char *name[FCT_MAX_TASKS];    // for the findings
+    double log_var_min, log_var_max; // s is clamped; beyond the bounds its gradient points back
+    double log_var_l2;               // adds l2 * s^2
+    const char *name[FCT_MAX_TASKS]; // for the findings
 } fct_balance_spec;
 
 fct_status fct_balance_parse(const char *name, fct_balance_kind *out);
@@ -77,11 +78,11 @@ void fct_balance_factors(const fct_balance_spec *spec, const double *log_var, co
 double fct_balance_total(const fct_balance_spec *spec, const double *log_var, const double *initial,
                          const double *loss, double *dlog_var);
 // The "weight" that metrics.csv shows: exp(-log_var), or the fixed weight.
-double fct_balance_precision(const fct_balance_spec *spec, const double *log_var, const double *initial,
-                             int task);
-// A finding in words (SPEC A055) when a weight runs off against the others or the total is negative:
-// caller frees *out; NULL when there is nothing to say.
-fct_status fct_balance_finding(const fct_balance_spec *spec, const double *log_var, const double *loss,
-                               double total, char **out);
+double fct_balance_precision(const fct_balance_spec *spec, const double *log_var,
+                             const double *initial, int task);
+// A finding in words (SPEC A055) when a weight runs off against the others or the total is
+// negative: caller frees *out; NULL when there is nothing to say.
+fct_status fct_balance_finding(const fct_balance_spec *spec, const double *log_var,
+                               const double *loss, double total, char **out);
 
 #endif

@@ -6,16 +6,16 @@
 #include "graph.h"
 
 typedef struct {
-    int is_adamw;       // else SGD
-    double momentum;    // SGD
+    int is_adamw;    // else SGD
+    double momentum; // SGD
     int nesterov;
     double beta1, beta2, eps; // AdamW
     double weight_decay;
-    int decay_norm_bias;      // 0: no decay on norm, bias and scalars
+    int decay_norm_bias;             // 0: no decay on norm, bias and scalars
     double backbone_rate, head_rate; // factors of the learning rate (differential_lr: 1 and 10)
     int (*is_backbone)(const char *param_name);
-    double clip_norm;         // 0: off; over all trained parameters
-    double stat_momentum;     // running statistics: run += m * (batch - run), torch's 0.1
+    double clip_norm;     // 0: off; over all trained parameters
+    double stat_momentum; // running statistics: run += m * (batch - run), torch's 0.1
     double ema; // decay of the moving average of weights and statistics; 0: off. Young averages
                 // forget faster: at step t = 1, 2 .. the decay is min(ema, (1 + t) / (10 + t))
 } fct_optim_spec;
@@ -25,8 +25,9 @@ typedef struct fct_optim fct_optim;
 // Not collective. Allocates the moments. Frozen parameters are left alone.
 fct_status fct_optim_create(const fct_optim_spec *spec, fct_params *params, fct_optim **out);
 void fct_optim_destroy(fct_optim *o);
-// Not collective: gradients are summed already. *norm: global gradient norm before clipping. When it
-// is NaN or Inf nothing is changed and FCT_E_DIVERGED (without ending anything) names the parameter.
+// Not collective: gradients are summed already. *norm: global gradient norm before clipping. When
+// it is NaN or Inf nothing is changed and FCT_E_DIVERGED (without ending anything) names the
+// parameter.
 fct_status fct_optim_step(fct_optim *o, double learning_rate, double *norm);
 int64_t fct_optim_steps(const fct_optim *o); // taken so far (AdamW's bias correction)
 void fct_optim_set_steps(fct_optim *o, int64_t steps);
@@ -36,15 +37,20 @@ fct_buffer *fct_optim_state(const fct_optim *o, int i, const char **name);
 // Swaps weights and their moving average (twice: back again). No-op without EMA, or before a step.
 fct_status fct_optim_swap_ema(fct_optim *o);
 
-typedef enum { FCT_SCHEDULE_COSINE, FCT_SCHEDULE_STEP, FCT_SCHEDULE_POLY, FCT_SCHEDULE_CONSTANT } fct_schedule_kind;
+typedef enum {
+    FCT_SCHEDULE_COSINE,
+    FCT_SCHEDULE_STEP,
+    FCT_SCHEDULE_POLY,
+    FCT_SCHEDULE_CONSTANT
+} fct_schedule_kind;
 typedef struct {
     fct_schedule_kind kind;
-    double base, floor;      // learning rate after warm-up, and at the end of cosine and poly
-    int64_t steps, warmup;   // optimiser steps in all; of the linear warm-up
-    double step_factor;      // STEP: multiplied at each milestone
+    double base, floor;    // learning rate after warm-up, and at the end of cosine and poly
+    int64_t steps, warmup; // optimiser steps in all; of the linear warm-up
+    double step_factor;    // STEP: multiplied at each milestone
     int milestones;
-    int64_t milestone[16];   // STEP: in steps
-    double power;            // POLY
+    int64_t milestone[16]; // STEP: in steps
+    double power;          // POLY
 } fct_schedule_spec;
 
 fct_status fct_schedule_parse(const char *name, fct_schedule_kind *out);

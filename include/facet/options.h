@@ -14,13 +14,13 @@ typedef struct {
 
 // Field of key "data.batch_size": o->data_batch_size.
 typedef struct {
-#define FCT_TYPE_INT int64_t
-#define FCT_TYPE_REAL double
-#define FCT_TYPE_BOOL int
-#define FCT_TYPE_STR char *
-#define FCT_TYPE_LIST fct_list
-#define FCT_TYPE_TIME double
-#define FCT_TYPE_BYTES int64_t
+#define FCT_TYPE_INT                                           int64_t
+#define FCT_TYPE_REAL                                          double
+#define FCT_TYPE_BOOL                                          int
+#define FCT_TYPE_STR                                           char *
+#define FCT_TYPE_LIST                                          fct_list
+#define FCT_TYPE_TIME                                          double
+#define FCT_TYPE_BYTES                                         int64_t
 #define OPT(section, field, kind, dflt, low, high, unit, help) FCT_TYPE_##kind section##_##field;
 #include "../../src/config/options.def"
 #undef OPT

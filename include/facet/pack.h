@@ -8,18 +8,19 @@
 
 typedef struct {
     const char *input, *output;
-    const char *format;      // "auto", "expression" (folder per class), "identity" (folder per person), "flat"
-    const char *class_map;   // "file.json" or "a=happy,b=sad", or NULL
-    const char *landmarks;   // JSON cache or NULL
+    const char
+        *format; // "auto", "expression" (folder per class), "identity" (folder per person), "flat"
+    const char *class_map;    // "file.json" or "a=happy,b=sad", or NULL
+    const char *landmarks;    // JSON cache or NULL
     const char *action_units; // csv or NULL
-    double val_share;        // 0: one split; train gets floor((1 - val) n) of each class
-    const char *split;       // name of the only split when val_share is 0 and the input has none
+    double val_share;         // 0: one split; train gets floor((1 - val) n) of each class
+    const char *split;        // name of the only split when val_share is 0 and the input has none
     uint64_t seed;
     int height, width;
     fct_fit fit;
-    int is_jpeg, quality;    // encoding
+    int is_jpeg, quality; // encoding
     int64_t shard_pictures;
-    int stop_on_bad;         // else skip: listed in bad.csv
+    int stop_on_bad; // else skip: listed in bad.csv
     int threads;
     int quiet;
     fct_image_limits limits;
@@ -35,9 +36,9 @@ typedef struct {
     fct_status (*gather_all)(void *ctx, const void *mine, size_t n, void **out, size_t *total);
 } fct_pack_peers;
 
-// Collective over `peers`. Byte-identical shards for any number of threads and ranks. An interrupted
-// pack leaves *.tmp and a journal; the same command goes on where it stood. `summary` (rank 0):
-// class counts, imbalance ratio, landmark coverage per class, bad pictures.
+// Collective over `peers`. Byte-identical shards for any number of threads and ranks. An
+// interrupted pack leaves *.tmp and a journal; the same command goes on where it stood. `summary`
+// (rank 0): class counts, imbalance ratio, landmark coverage per class, bad pictures.
 fct_status fct_pack(const fct_pack_spec *spec, const fct_pack_peers *peers, fct_text *summary);
 
 #endif

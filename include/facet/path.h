@@ -16,7 +16,8 @@ int fct_path_is_folder(const char *path);
 int fct_path_is_file(const char *path);
 // The whole file, terminated by an extra 0; the caller frees. E_FORMAT when over `max_bytes`.
 fct_status fct_path_read(const char *path, size_t max_bytes, char **out, size_t *size_out);
-// Temporary file beside it, fsync, rename, fsync of the folder: there is the old file or the new one.
+// Temporary file beside it, fsync, rename, fsync of the folder: there is the old file or the new
+// one.
 fct_status fct_path_replace(const char *path, const void *bytes, size_t n);
 fct_status fct_path_sync_folder(const char *path);
 fct_status fct_path_free_bytes(const char *path, unsigned long long *out);

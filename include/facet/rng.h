@@ -9,8 +9,13 @@
 
 // What the numbers are for; two streams never share a number.
 typedef enum {
-    FCT_STREAM_WEIGHTS = 1, FCT_STREAM_ORDER, FCT_STREAM_AUGMENT, FCT_STREAM_SPLIT,
-    FCT_STREAM_SYNTH, FCT_STREAM_SAMPLER, FCT_STREAM_TEST
+    FCT_STREAM_WEIGHTS = 1,
+    FCT_STREAM_ORDER,
+    FCT_STREAM_AUGMENT,
+    FCT_STREAM_SPLIT,
+    FCT_STREAM_SYNTH,
+    FCT_STREAM_SAMPLER,
+    FCT_STREAM_TEST
 } fct_stream;
 
 typedef struct {
@@ -20,12 +25,13 @@ typedef struct {
     int used; // words of `word` handed out
 } fct_rng;
 
-void fct_rng_init(fct_rng *rng, uint64_t seed, fct_stream stream, uint32_t epoch, uint64_t position);
+void fct_rng_init(fct_rng *rng, uint64_t seed, fct_stream stream, uint32_t epoch,
+                  uint64_t position);
 uint32_t fct_rng_u32(fct_rng *rng);
-double fct_rng_uniform(fct_rng *rng);                            // [0, 1)
-double fct_rng_between(fct_rng *rng, double low, double high);   // [low, high)
-double fct_rng_normal(fct_rng *rng);                             // mean 0, variance 1
-uint64_t fct_rng_below(fct_rng *rng, uint64_t n);                // 0 .. n-1, without bias; n > 0
+double fct_rng_uniform(fct_rng *rng);                          // [0, 1)
+double fct_rng_between(fct_rng *rng, double low, double high); // [low, high)
+double fct_rng_normal(fct_rng *rng);                           // mean 0, variance 1
+uint64_t fct_rng_below(fct_rng *rng, uint64_t n);              // 0 .. n-1, without bias; n > 0
 // One round function for tests: `counter` enciphered with `key`.
 void fct_philox(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4]);
 

@@ -9,16 +9,19 @@
 #include "status.h"
 
 typedef enum {
-    FCT_SAMPLER_SHUFFLE,  // each picture once an epoch
-    FCT_SAMPLER_WEIGHTED, // N draws with replacement, weight 1/count of the class (the studies' way)
-    FCT_SAMPLER_BALANCED, // classes take turns; within a class each picture once before any comes again
+    FCT_SAMPLER_SHUFFLE,   // each picture once an epoch
+    FCT_SAMPLER_WEIGHTED,  // N draws with replacement, weight 1/count of the class (the studies'
+                           // way)
+    FCT_SAMPLER_BALANCED,  // classes take turns; within a class each picture once before any comes
+                           // again
     FCT_SAMPLER_SEQUENTIAL // in order: evaluation
 } fct_sampler_kind;
 
 typedef struct {
     fct_sampler_kind kind;
     int64_t pictures;
-    const int32_t *label; // (N), -1 none; for WEIGHTED and BALANCED; unlabelled pictures form a class of their own
+    const int32_t *label; // (N), -1 none; for WEIGHTED and BALANCED; unlabelled pictures form a
+                          // class of their own
     int classes;
     int64_t batch; // global
     int drop_last; // drop the last short batch instead of training it
@@ -30,10 +33,10 @@ typedef struct fct_sampler fct_sampler;
 // Not collective. E_ARG: no pictures, or fewer than one batch with drop_last.
 fct_status fct_sampler_create(const fct_sampler_spec *spec, fct_sampler **out);
 void fct_sampler_destroy(fct_sampler *s);
-int64_t fct_sampler_steps(const fct_sampler *s);                 // batches an epoch
+int64_t fct_sampler_steps(const fct_sampler *s);                    // batches an epoch
 int64_t fct_sampler_batch_size(const fct_sampler *s, int64_t step); // the last may be shorter
-// The picture numbers of that global batch; `out` holds fct_sampler_batch_size. Not thread-safe (keeps
-// the order of the epoch asked for last), cheap when epochs are asked in order.
+// The picture numbers of that global batch; `out` holds fct_sampler_batch_size. Not thread-safe
+// (keeps the order of the epoch asked for last), cheap when epochs are asked in order.
 fct_status fct_sampler_batch(fct_sampler *s, int64_t epoch, int64_t step, int64_t *out);
 fct_status fct_sampler_parse(const char *name, fct_sampler_kind *out); // "shuffle", ...
 // Rank r of n works on rows [*low, *high) of a global batch: as even as can be, the same for all.

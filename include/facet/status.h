@@ -6,17 +6,17 @@
 #include <stddef.h>
 
 // One line per code: the enum, its name and its text all come from here.
-#define FCT_STATUS_MAP(X)                                  \
-    X(OK, "success")                                       \
-    X(E_ARG, "bad argument or option")                     \
-    X(E_NOMEM, "out of memory")                            \
-    X(E_IO, "file or network failure")                     \
-    X(E_FORMAT, "file is not in the expected format")      \
-    X(E_BACKEND, "compute library reported an error")      \
-    X(E_COMM, "communication failure")                     \
-    X(E_PEER, "another rank reported an error")            \
-    X(E_UNSUPPORTED, "not supported by this build or device") \
-    X(E_DIVERGED, "training left the range of numbers")    \
+#define FCT_STATUS_MAP(X)                                                                          \
+    X(OK, "success")                                                                               \
+    X(E_ARG, "bad argument or option")                                                             \
+    X(E_NOMEM, "out of memory")                                                                    \
+    X(E_IO, "file or network failure")                                                             \
+    X(E_FORMAT, "file is not in the expected format")                                              \
+    X(E_BACKEND, "compute library reported an error")                                              \
+    X(E_COMM, "communication failure")                                                             \
+    X(E_PEER, "another rank reported an error")                                                    \
+    X(E_UNSUPPORTED, "not supported by this build or device")                                      \
+    X(E_DIVERGED, "training left the range of numbers")                                            \
     X(E_INTERRUPTED, "stopped on request")
 
 typedef enum {
@@ -31,7 +31,8 @@ const char *fct_status_text(fct_status status); // "file or network failure"
 
 // Not collective. Records why (and, in debug logs, where), returns `status`. Called only by the
 // function that first decides that this is an error; callers above pass it on with FCT_TRY.
-// The text is one line: what, where (file:line, dataset row) and why. A part after '\n' is the hint.
+// The text is one line: what, where (file:line, dataset row) and why. A part after '\n' is the
+// hint.
 fct_status fct_fail_at(const char *file, int line, fct_status status, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
@@ -42,21 +43,21 @@ void fct_fail_clear(void);
 fct_status fct_fail_set(fct_status status, const char *text);
 
 #define FCT_FAIL(status, ...) fct_fail_at(__FILE__, __LINE__, (status), __VA_ARGS__)
-#define FCT_FAIL_NOMEM(bytes, what) \
+#define FCT_FAIL_NOMEM(bytes, what)                                                                \
     FCT_FAIL(FCT_E_NOMEM, "cannot get %zu bytes for %s", (size_t)(bytes), (what))
 
-#define FCT_TRY(call)                   \
-    do {                                \
-        fct_status fct_s_ = (call);     \
-        if (fct_s_ != FCT_OK)           \
-            return fct_s_;              \
+#define FCT_TRY(call)                                                                              \
+    do {                                                                                           \
+        fct_status fct_s_ = (call);                                                                \
+        if (fct_s_ != FCT_OK)                                                                      \
+            return fct_s_;                                                                         \
     } while (0)
 
-#define FCT_TRY_GOTO(call, status, label) \
-    do {                                  \
-        (status) = (call);                \
-        if ((status) != FCT_OK)           \
-            goto label;                   \
+#define FCT_TRY_GOTO(call, status, label)                                                          \
+    do {                                                                                           \
+        (status) = (call);                                                                         \
+        if ((status) != FCT_OK)                                                                    \
+            goto label;                                                                            \
     } while (0)
 
 // For our own bugs only, never for what a user or the world can cause. Not removed by NDEBUG.

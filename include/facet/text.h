@@ -18,8 +18,9 @@ typedef struct {
 
 void fct_text_add(fct_text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void fct_text_add_bytes(fct_text *text, const void *bytes, size_t n);
-void fct_text_add_json(fct_text *text, const char *utf8); // quoted and escaped; bad UTF-8 becomes U+FFFD
-void fct_text_add_csv(fct_text *text, const char *field);  // quoted where RFC 4180 needs it
+void fct_text_add_json(fct_text *text,
+                       const char *utf8); // quoted and escaped; bad UTF-8 becomes U+FFFD
+void fct_text_add_csv(fct_text *text, const char *field); // quoted where RFC 4180 needs it
 void fct_text_release(fct_text *text);
 
 int fct_text_ends_with(const char *text, const char *suffix);
@@ -29,7 +30,8 @@ const char *fct_text_nearest(const char *word, const char *const *words, size_t 
 void fct_text_bytes(double bytes, char out[32]);
 // "3 h 12 min", "45 s", "0.31 s"
 void fct_text_seconds(double seconds, char out[32]);
-// Not collective. Parses a whole decimal number in the C locale; E_ARG (no message) when it is not one.
+// Not collective. Parses a whole decimal number in the C locale; E_ARG (no message) when it is not
+// one.
 fct_status fct_text_to_i64(const char *text, int64_t *out);
 fct_status fct_text_to_f64(const char *text, double *out);
 

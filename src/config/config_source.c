@@ -93,18 +93,14 @@ static int is_word(char c)
     return isalnum((unsigned char)c) || (c && strchr("_*+-.", c));
 }
 
-static int is_integer(const char *word, size_t n)
+// 10 or 16 for an integer as libconfig writes it, "12", "-12L", "0x1F", else 0.
+static int integer_base(const char *word, size_t n)
 {
-    size_t i = *word == '-' || *word == '+';
-    int hexadecimal = i == 0 && n > 2 && word[0] == '0' && (word[1] == 'x' || word[1] == 'X');
-    size_t first = i = hexadecimal ? 2 : i;
-    while (i < n &&
-           (hexadecimal ? isxdigit((unsigned char)word[i]) : isdigit((unsigned char)word[i])))
-        i++;
-    size_t digits = i - first;
-    while (i < n && word[i] == 'L')
-        i++;
-    return digits > 0 && i == n ? (hexadecimal ? 16 : 10) : 0;
+    int base = !strncmp(word, "0x", 2) || !strncmp(word, "0X", 2) ? 16 : 10;
+    size_t first = base == 16 ? 2 : strspn(word, "+-") == 1;
+    size_t digits = strspn(word + first, base == 16 ? "0123456789abcdefABCDEF" : "0123456789");
+    size_t suffix = strspn(word + first + digits, "L");
+    return digits > 0 && first + digits + suffix == n ? base : 0;
 }
 
 static fct_status copy_word(reader *r)
@@ -116,7 +112,7 @@ static fct_status copy_word(reader *r)
     if (n > FCT_CONFIG_MAX_WORD_BYTES)
         return FAIL_HERE(r, "word is longer than 255 bytes");
     snprintf(word, sizeof word, "%.*s", (int)n, r->at);
-    int base = is_integer(word, n);
+    int base = integer_base(word, n);
     copy(r, n);
     if (!base)
         return FCT_OK;
@@ -154,36 +150,49 @@ static fct_status resolve_include(const reader *r, const char *name, char path[F
     return FCT_OK;
 }
 
-// At an '@': the only thing it may begin is an include on a line of its own.
+static int is_at_line_start(const fct_text *text)
+{
+    size_t n = text->size;
+    while (n > 0 && (text->data[n - 1] == ' ' || text->data[n - 1] == '\t'))
+        n--;
+    return n == 0 || text->data[n - 1] == '\n';
+}
+
+// Takes `@include "name"` and leaves r->at at the line's end.
+static fct_status parse_include(reader *r, char name[FCT_PATH_MAX])
+{
+    size_t word = strlen("@include");
+    if (!is_at_line_start(&r->out->text) || strncmp(r->at, "@include", word) != 0)
+        return FAIL_HERE(r, "'@' is only allowed in: @include \"file\", on a line of its own");
+    const char *at = r->at + word + strspn(r->at + word, " \t");
+    size_t n = *at == '"' ? strcspn(at + 1, "\"\n") : 0;
+    if (*at != '"' || at[1 + n] != '"' || n >= FCT_PATH_MAX)
+        return FAIL_HERE(r, "@include wants a file name in quotes");
+    snprintf(name, FCT_PATH_MAX, "%.*s", (int)n, at + 1);
+    r->at = at + n + 2 + strspn(at + n + 2, " \t\r");
+    if (*r->at && *r->at != '\n' && *r->at != '#')
+        return FAIL_HERE(r, "@include stands on a line of its own");
+    return FCT_OK;
+}
+
+// At an '@': the only thing it may begin is an include.
 static fct_status copy_include(reader *r)
 {
     char name[FCT_PATH_MAX], path[FCT_PATH_MAX], real[FCT_PATH_MAX];
-    const char *head = r->out->text.data, *end;
-    size_t n = strlen("@include"), before = r->out->text.size;
-    while (before > 0 && (head[before - 1] == ' ' || head[before - 1] == '\t'))
-        before--;
-    if ((before > 0 && head[before - 1] != '\n') || strncmp(r->at, "@include", n) != 0)
-        return FAIL_HERE(r, "'@' is only allowed in: @include \"file\", on a line of its own");
-    n += strspn(r->at + n, " \t");
-    end = r->at[n] == '"' ? strpbrk(r->at + n + 1, "\"\n") : NULL;
-    if (!end || *end != '"' || end - r->at - (long)n > FCT_PATH_MAX)
-        return FAIL_HERE(r, "@include wants a file name in quotes");
-    snprintf(name, sizeof name, "%.*s", (int)(end - r->at - (long)n - 1), r->at + n + 1);
-    r->at = end + 1 + strspn(end + 1, " \t\r");
-    if (*r->at && *r->at != '\n' && *r->at != '#')
-        return FAIL_HERE(r, "@include stands on a line of its own");
+    fct_config_source *out = r->out;
+    FCT_TRY(parse_include(r, name));
     FCT_TRY(resolve_include(r, name, path, real));
-    if (r->out->files == FCT_CONFIG_MAX_FILES)
+    if (out->files == FCT_CONFIG_MAX_FILES)
         return FAIL_HERE(r, "more than 64 includes");
     if (r->depth == FCT_CONFIG_MAX_DEPTH)
         return FAIL_HERE(r, "includes nest deeper than 8; does a file include itself?");
-    r->out->lines--; // the line that is replaced
-    r->out->file[r->out->files] = strdup(path);
-    if (!r->out->file[r->out->files++])
+    out->lines--; // the line that is replaced
+    out->file[out->files] = strdup(path);
+    if (!out->file[out->files++])
         return FCT_FAIL_NOMEM(strlen(path), "a file name");
     FCT_TRY(include_file(r, real, r->depth + 1));
-    fct_text_add(&r->out->text, "\n");
-    return begin_line(r->out, r->file, r->line);
+    fct_text_add(&out->text, "\n");
+    return begin_line(out, r->file, r->line);
 }
 
 static fct_status copy_one(reader *r)

@@ -22,7 +22,8 @@ fct_status fct_path_join(char out[FCT_PATH_MAX], const char *folder, const char 
     size_t n = strlen(folder);
     const char *slash = n == 0 || folder[n - 1] == '/' ? "" : "/";
     if (snprintf(out, FCT_PATH_MAX, "%s%s%s", folder, slash, name) >= FCT_PATH_MAX)
-        return FCT_FAIL(FCT_E_ARG, "%.200s...: path is longer than %d bytes", folder, FCT_PATH_MAX - 1);
+        return FCT_FAIL(FCT_E_ARG, "%.200s...: path is longer than %d bytes", folder,
+                        FCT_PATH_MAX - 1);
     return FCT_OK;
 }
 
@@ -80,7 +81,8 @@ fct_status fct_path_read(const char *path, size_t max_bytes, char **out, size_t 
         FCT_TRY_GOTO(FCT_FAIL(FCT_E_FORMAT, "%s: is not a regular file", path), status, done);
     if ((unsigned long long)st.st_size > max_bytes)
         FCT_TRY_GOTO(FCT_FAIL(FCT_E_FORMAT, "%s: %lld bytes, more than the %zu allowed here", path,
-                              (long long)st.st_size, max_bytes), status, done);
+                              (long long)st.st_size, max_bytes),
+                     status, done);
     data = malloc((size_t)st.st_size + 1);
     if (!data)
         FCT_TRY_GOTO(FCT_FAIL_NOMEM(st.st_size, path), status, done);

@@ -49,19 +49,28 @@ void fct_text_add(fct_text *text, const char *format, ...)
     va_end(again);
 }
 
+// Bytes that the first byte of a UTF-8 sequence announces, 0 when none begins so.
+static int utf8_announced(unsigned char first)
+{
+    if (first < 0x80)
+        return 1;
+    if (first >= 0xC2 && first <= 0xDF)
+        return 2;
+    if ((first & 0xF0) == 0xE0)
+        return 3;
+    return first >= 0xF0 && first <= 0xF4 ? 4 : 0;
+}
+
 // Bytes of the UTF-8 sequence at `s`, 0 when it is not one (over-long and surrogate forms are not).
 static int utf8_length(const unsigned char *s)
 {
-    if (s[0] < 0x80)
-        return 1;
-    int n = s[0] >= 0xC2 && s[0] <= 0xDF ? 2 : (s[0] & 0xF0) == 0xE0 ? 3 : s[0] >= 0xF0 && s[0] <= 0xF4 ? 4 : 0;
+    int n = utf8_announced(s[0]);
     for (int i = 1; i < n; i++)
         if ((s[i] & 0xC0) != 0x80)
             return 0;
-    if ((s[0] == 0xE0 && s[1] < 0xA0) || (s[0] == 0xED && s[1] > 0x9F) || (s[0] == 0xF0 && s[1] < 0x90) ||
-        (s[0] == 0xF4 && s[1] > 0x8F))
-        return 0;
-    return n;
+    int is_over_long = (s[0] == 0xE0 && s[1] < 0xA0) || (s[0] == 0xF0 && s[1] < 0x90);
+    int is_no_character = (s[0] == 0xED && s[1] > 0x9F) || (s[0] == 0xF4 && s[1] > 0x8F);
+    return is_over_long || is_no_character ? 0 : n;
 }
 
 void fct_text_add_json(fct_text *text, const char *utf8)
@@ -167,7 +176,8 @@ void fct_text_seconds(double seconds, char out[32])
     else if (seconds < 7200)
         snprintf(out, 32, "%d min %02d s", (int)seconds / 60, (int)seconds % 60);
     else
-        snprintf(out, 32, "%lld h %02d min", (long long)(seconds / 3600), (int)fmod(seconds / 60, 60));
+        snprintf(out, 32, "%lld h %02d min", (long long)(seconds / 3600),
+                 (int)fmod(seconds / 60, 60));
 }
 
 fct_status fct_text_to_i64(const char *text, int64_t *out)

@@ -31,13 +31,17 @@ typedef struct {
 
 typedef struct fct_loader fct_loader;
 
-// Not collective. Starts the threads.
+// Not collective. Starts the threads; they begin to work at the first seek or next. E_ARG also when
+// `augment` was created for another number of landmarks than the mix has.
 fct_status fct_loader_create(const fct_loader_spec *spec, fct_loader **out);
 void fct_loader_destroy(fct_loader *l); // stops the threads
-// Not collective. From here on batches come in order from (epoch, step), epoch after epoch.
+// Not collective. From here on batches come in order from (epoch, step), epoch after epoch; step may
+// be the number of steps: the start of the next epoch. Without seek they begin at (0, 0).
 fct_status fct_loader_seek(fct_loader *l, int64_t epoch, int64_t step);
 // Not collective. The next batch, valid until the next call. A picture that cannot be read is the
-// status of the batch it belongs to. rows may be 0 on a rank that has none of a short batch.
+// status of the batch it belongs to (the lowest such row's; *out is set then too, for its epoch and
+// step), and the call after that gives the batch after that. rows may be 0 on a rank that has none
+// of a short batch. A row's augmentation is a function of (seed, epoch, its place in the epoch).
 fct_status fct_loader_next(fct_loader *l, const fct_batch **out);
 double fct_loader_waited_s(const fct_loader *l); // since create: time that next had to wait
 

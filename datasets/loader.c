@@ -1,0 +1,378 @@
+// SPDX-License-Identifier: Apache-2.0
+// Batches prepared ahead: threads take a few rows at a time of the oldest unfinished batch, in a
+// ring of `ahead` + 1 slots that is allocated once. One lock; pictures are read and augmented
+// outside it.
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "facet/clock.h"
+#include "facet/loader.h"
+
+enum {
+    ROWS_AT_ONCE = 4, // taken by a thread under one lock
+    NICER = 5,        // loader threads yield to those that compute
+    MAX_AHEAD = 1024,
+    MAX_THREADS = 1024,
+    FAIL_TEXT_BYTES = 1024
+};
+
+typedef struct {
+    fct_batch batch;
+    int64_t first_draw; // place of row 0 in the epoch
+    int64_t rows_taken, rows_done;
+    fct_status status; // of its lowest failed row
+    int64_t failed_row;
+    char fail_text[FAIL_TEXT_BYTES];
+} slot;
+
+struct fct_loader {
+    fct_loader_spec spec;
+    int height, width, landmarks;
+    int64_t steps, batch_size;
+    slot *slots;
+    int n_slots;
+    int64_t *order; // (batch_size) the global batch being planned
+    pthread_t *thread;
+    int n_threads;
+    pthread_mutex_t lock; // guards all below and the slots' counters; never held while reading
+    pthread_cond_t work, ready, idle;
+    int64_t epoch, step; // of the batch planned next
+    // Batches since the last seek, batch b in slot b % n_slots: released <= filling <= planned.
+    int64_t planned, filling, released;
+    int busy; // threads with rows in hand
+    int is_held, is_started, is_paused, is_stopping;
+    double waited_s;
+};
+
+typedef struct { // what each thread keeps
+    fct_scratch scratch;
+    uint8_t *source; // a picture before augmentation
+    size_t capacity;
+} workplace;
+
+// ---- one picture
+
+static fct_status grow_source(workplace *place, size_t bytes)
+{
+    if (bytes <= place->capacity)
+        return FCT_OK;
+    uint8_t *grown = realloc(place->source, bytes);
+    if (!grown)
+        return FCT_FAIL_NOMEM(bytes, "a picture");
+    place->source = grown;
+    place->capacity = bytes;
+    return FCT_OK;
+}
+
+static fct_status read_picture(const fct_loader *l, workplace *place, int64_t picture,
+                               int64_t epoch, int64_t draw, uint8_t *dst, float *landmarks)
+{
+    int64_t row;
+    const fct_dataset *set = fct_mix_dataset(l->spec.mix, picture, &row);
+    const fct_dataset_info *info = fct_dataset_describe(set);
+    if (l->spec.is_plain && info->height == l->height && info->width == l->width)
+        return fct_dataset_read(set, row, dst, &place->scratch);
+    FCT_TRY(grow_source(place, (size_t)info->height * (size_t)info->width * 3));
+    FCT_TRY(fct_dataset_read(set, row, place->source, &place->scratch));
+    if (l->spec.is_plain)
+        return fct_augment_plain(l->spec.augment, place->source, info->height, info->width, dst);
+    return fct_augment_apply(l->spec.augment, l->spec.seed, (uint32_t)epoch, draw, place->source,
+                             info->height, info->width, dst, landmarks);
+}
+
+static fct_status fill_row(const fct_loader *l, workplace *place, slot *s, int64_t row)
+{
+    fct_batch *b = &s->batch;
+    fct_labels labels;
+    fct_mix_labels(l->spec.mix, b->picture[row], &labels);
+    b->expression[row] = labels.expression;
+    b->identity[row] = labels.identity;
+    b->landmarks_valid[row] = labels.landmarks_valid && labels.landmarks;
+    size_t n = (size_t)l->landmarks * 2;
+    float *points = n ? b->landmarks + (size_t)row * n : NULL;
+    if (b->landmarks_valid[row] && n)
+        memcpy(points, labels.landmarks, n * sizeof *points);
+    else if (n)
+        memset(points, 0, n * sizeof *points);
+    uint8_t *rgb = b->rgb + (size_t)row * (size_t)l->height * (size_t)l->width * 3;
+    return read_picture(l, place, b->picture[row], b->epoch, s->first_draw + row, rgb,
+                        b->landmarks_valid[row] ? points : NULL);
+}
+
+// ---- the threads; functions named *_locked are called with the lock held
+
+static void fail_locked(slot *s, fct_status status, int64_t row)
+{
+    if (s->status != FCT_OK && s->failed_row <= row)
+        return;
+    s->status = status;
+    s->failed_row = row;
+    size_t n = strnlen(fct_fail_text(), FAIL_TEXT_BYTES - 1);
+    memcpy(s->fail_text, fct_fail_text(), n);
+    s->fail_text[n] = 0;
+}
+
+static void plan_locked(fct_loader *l)
+{
+    slot *s = &l->slots[l->planned++ % l->n_slots];
+    fct_batch *b = &s->batch;
+    int64_t low, high;
+    b->epoch = l->epoch;
+    b->step = l->step;
+    b->global_rows = fct_sampler_batch_size(l->spec.sampler, l->step);
+    fct_sampler_slice(b->global_rows, l->spec.rank, l->spec.ranks, &low, &high);
+    b->rows = high - low;
+    s->first_draw = l->step * l->batch_size + low;
+    s->rows_taken = s->rows_done = 0;
+    s->status = FCT_OK;
+    fct_status status = fct_sampler_batch(l->spec.sampler, l->epoch, l->step, l->order);
+    if (status != FCT_OK) {
+        fail_locked(s, status, -1);
+        b->rows = 0;
+    }
+    memcpy(b->picture, l->order + low, (size_t)b->rows * sizeof *b->picture);
+    if (++l->step == l->steps) {
+        l->step = 0;
+        l->epoch++;
+    }
+    if (b->rows == 0)
+        pthread_cond_signal(&l->ready);
+    pthread_cond_broadcast(&l->work);
+}
+
+// Waits for rows to do: 1 with the slot and [*low, *high), or 0 when the loader ends.
+static int take_locked(fct_loader *l, slot **out, int64_t *low, int64_t *high)
+{
+    while (!l->is_stopping) {
+        slot *s = &l->slots[l->filling % l->n_slots];
+        if (!l->is_started || l->is_paused) {
+            pthread_cond_wait(&l->work, &l->lock);
+        } else if (l->filling < l->planned && s->rows_taken == s->batch.rows) {
+            l->filling++;
+        } else if (l->filling < l->planned) {
+            int64_t rest = s->batch.rows - s->rows_taken;
+            *out = s;
+            *low = s->rows_taken;
+            *high = s->rows_taken += rest < ROWS_AT_ONCE ? rest : ROWS_AT_ONCE;
+            l->busy++;
+            return 1;
+        } else if (l->planned - l->released < l->n_slots) {
+            plan_locked(l);
+        } else {
+            pthread_cond_wait(&l->work, &l->lock);
+        }
+    }
+    return 0;
+}
+
+static void *work(void *arg)
+{
+    fct_loader *l = arg;
+    workplace place = { 0 };
+    slot *s;
+    int64_t low, high;
+#ifdef __linux__ // where this is the calling thread's own priority
+    setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + NICER);
+#endif
+    pthread_mutex_lock(&l->lock);
+    while (take_locked(l, &s, &low, &high)) {
+        pthread_mutex_unlock(&l->lock);
+        fct_status status = FCT_OK;
+        int64_t row = low;
+        for (; row < high; row++) {
+            status = fill_row(l, &place, s, row);
+            if (status != FCT_OK)
+                break; // rows come in order: this is the lowest of these
+        }
+        pthread_mutex_lock(&l->lock);
+        if (status != FCT_OK)
+            fail_locked(s, status, row);
+        s->rows_done += high - low;
+        if (s->rows_done == s->batch.rows)
+            pthread_cond_signal(&l->ready);
+        if (--l->busy == 0)
+            pthread_cond_signal(&l->idle);
+    }
+    pthread_mutex_unlock(&l->lock);
+    fct_scratch_release(&place.scratch);
+    free(place.source);
+    return NULL;
+}
+
+// ---- create and destroy
+
+static fct_status check_spec(const fct_loader_spec *s)
+{
+    if (!s->mix || !s->sampler || !s->augment)
+        return FCT_FAIL(FCT_E_ARG, "the loader needs a set, a sampler and an augmentation");
+    if (s->threads < 1 || s->threads > MAX_THREADS)
+        return FCT_FAIL(FCT_E_ARG, "%d loader threads, not 1 to %d", s->threads, MAX_THREADS);
+    if (s->ahead < 1 || s->ahead > MAX_AHEAD)
+        return FCT_FAIL(FCT_E_ARG, "%d batches ahead, not 1 to %d", s->ahead, MAX_AHEAD);
+    if (s->ranks < 1 || s->rank < 0 || s->rank >= s->ranks)
+        return FCT_FAIL(FCT_E_ARG, "rank %d of %d", s->rank, s->ranks);
+    int height, width, landmarks, have = fct_mix_describe(s->mix)->landmarks;
+    fct_augment_size(s->augment, &height, &width, &landmarks);
+    if (landmarks != have)
+        return FCT_FAIL(FCT_E_ARG, "augmentation made for %d landmarks, the pictures have %d",
+                        landmarks, have);
+    return FCT_OK;
+}
+
+static void *calloc_or_fail(size_t n, size_t bytes, fct_status *status)
+{
+    void *p = calloc(n ? n : 1, bytes ? bytes : 1);
+    if (!p)
+        *status = FCT_FAIL_NOMEM(n * bytes, "batches prepared ahead");
+    return p;
+}
+
+static fct_status make_slots(fct_loader *l)
+{
+    fct_status status = FCT_OK;
+    int64_t low, high;
+    fct_sampler_slice(l->batch_size, l->spec.rank, l->spec.ranks, &low, &high);
+    size_t rows = (size_t)(high - low); // the most of any batch: shorter ones have no longer slices
+    l->order = calloc_or_fail((size_t)l->batch_size, sizeof *l->order, &status);
+    l->thread = calloc_or_fail((size_t)l->spec.threads, sizeof *l->thread, &status);
+    l->slots = calloc_or_fail((size_t)l->n_slots, sizeof *l->slots, &status);
+    for (int i = 0; i < l->n_slots && status == FCT_OK; i++) {
+        fct_batch *b = &l->slots[i].batch;
+        size_t picture = (size_t)l->height * (size_t)l->width * 3;
+        b->rgb = calloc_or_fail(rows, picture, &status);
+        b->picture = calloc_or_fail(rows, sizeof *b->picture, &status);
+        b->expression = calloc_or_fail(rows, sizeof *b->expression, &status);
+        b->identity = calloc_or_fail(rows, sizeof *b->identity, &status);
+        b->landmarks = calloc_or_fail(rows, (size_t)l->landmarks * 2 * sizeof(float), &status);
+        b->landmarks_valid = calloc_or_fail(rows, 1, &status);
+    }
+    return status;
+}
+
+// Signals are the main thread's business: the loader's threads block them all.
+static fct_status start_threads(fct_loader *l)
+{
+    sigset_t all, before;
+    int error = 0;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    while (l->n_threads < l->spec.threads && !error) {
+        error = pthread_create(&l->thread[l->n_threads], NULL, work, l);
+        l->n_threads += !error;
+    }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (error)
+        return FCT_FAIL(FCT_E_NOMEM, "cannot start loader thread %d of %d: %s", l->n_threads + 1,
+                        l->spec.threads, strerror(error));
+    return FCT_OK;
+}
+
+fct_status fct_loader_create(const fct_loader_spec *spec, fct_loader **out)
+{
+    FCT_TRY(check_spec(spec));
+    fct_loader *l = calloc(1, sizeof *l);
+    if (!l)
+        return FCT_FAIL_NOMEM(sizeof *l, "the loader");
+    l->spec = *spec;
+    fct_augment_size(spec->augment, &l->height, &l->width, &l->landmarks);
+    l->steps = fct_sampler_steps(spec->sampler);
+    l->batch_size = fct_sampler_batch_size(spec->sampler, 0);
+    l->n_slots = spec->ahead + 1;
+    pthread_mutex_init(&l->lock, NULL);
+    pthread_cond_init(&l->work, NULL);
+    pthread_cond_init(&l->ready, NULL);
+    pthread_cond_init(&l->idle, NULL);
+    fct_status status = make_slots(l);
+    if (status == FCT_OK)
+        status = start_threads(l);
+    if (status != FCT_OK) {
+        fct_loader_destroy(l);
+        return status;
+    }
+    *out = l;
+    return FCT_OK;
+}
+
+void fct_loader_destroy(fct_loader *l)
+{
+    if (!l)
+        return;
+    pthread_mutex_lock(&l->lock);
+    l->is_stopping = 1;
+    pthread_cond_broadcast(&l->work);
+    pthread_mutex_unlock(&l->lock);
+    for (int i = 0; i < l->n_threads; i++)
+        pthread_join(l->thread[i], NULL);
+    for (int i = 0; l->slots && i < l->n_slots; i++) {
+        fct_batch *b = &l->slots[i].batch;
+        free(b->rgb);
+        free(b->picture);
+        free(b->expression);
+        free(b->identity);
+        free(b->landmarks);
+        free(b->landmarks_valid);
+    }
+    pthread_cond_destroy(&l->idle);
+    pthread_cond_destroy(&l->ready);
+    pthread_cond_destroy(&l->work);
+    pthread_mutex_destroy(&l->lock);
+    free(l->slots);
+    free(l->thread);
+    free(l->order);
+    free(l);
+}
+
+// ---- the caller's side
+
+fct_status fct_loader_seek(fct_loader *l, int64_t epoch, int64_t step)
+{
+    if (epoch < 0 || step < 0 || step > l->steps)
+        return FCT_FAIL(FCT_E_ARG, "no batch at epoch %lld, step %lld of %lld", (long long)epoch,
+                        (long long)step, (long long)l->steps);
+    pthread_mutex_lock(&l->lock);
+    l->is_paused = 1; // rows in hand are finished first: their slots are about to be used anew
+    while (l->busy > 0)
+        pthread_cond_wait(&l->idle, &l->lock);
+    l->epoch = step == l->steps ? epoch + 1 : epoch;
+    l->step = step == l->steps ? 0 : step;
+    l->planned = l->filling = l->released = 0;
+    l->is_held = l->is_paused = 0;
+    l->is_started = 1;
+    pthread_cond_broadcast(&l->work);
+    pthread_mutex_unlock(&l->lock);
+    return FCT_OK;
+}
+
+static void release_held_locked(fct_loader *l)
+{
+    if (l->is_started && !l->is_held)
+        return;
+    l->released += l->is_held;
+    l->is_held = 0;
+    l->is_started = 1;
+    pthread_cond_broadcast(&l->work);
+}
+
+fct_status fct_loader_next(fct_loader *l, const fct_batch **out)
+{
+    pthread_mutex_lock(&l->lock);
+    release_held_locked(l);
+    slot *s = &l->slots[l->released % l->n_slots];
+    double start_s = fct_clock_s();
+    while (l->planned == l->released || s->rows_done < s->batch.rows)
+        pthread_cond_wait(&l->ready, &l->lock);
+    l->waited_s += fct_clock_s() - start_s;
+    l->is_held = 1;
+    fct_status status = s->status;
+    pthread_mutex_unlock(&l->lock);
+    *out = &s->batch;
+    return status == FCT_OK ? FCT_OK : fct_fail_set(status, s->fail_text);
+}
+
+double fct_loader_waited_s(const fct_loader *l)
+{
+    return l->waited_s;
+}

@@ -19,7 +19,7 @@ typedef struct {
 
 // dst (dh, dw, 3) from src (sh, sw, 3), border replicated, antialiased. A whole-pixel shift or
 // mirror is a copy; without rotation it is PIL's BILINEAR resize of a box (triangle filter over the
-// footprint); with rotation the mean of bilinear samples at most 1.25 source pixels apart.
+// footprint); with rotation the mean of bilinear samples at most a source pixel apart.
 void fct_warp(const uint8_t *src, int sh, int sw, const fct_affine *map, uint8_t *dst, int dh,
               int dw);
 // The part of fct_warp without rotation. Returns 0, doing nothing, when it shrinks beyond 8.

@@ -127,11 +127,11 @@ static void supersample_row(const sampling *s, const fct_affine *m, int y, uint8
     }
 }
 
-// Samples along one side of a pixel whose step in the source is (dx, dy): at most 1.25 pixels
-// apart; 256 keep the sums of a row of samples within 32 bits.
+// Samples along one side of a pixel whose step in the source is (dx, dy): at most a pixel apart;
+// 256 keep the sums of a row of samples within 32 bits.
 static int samples(double dx, double dy)
 {
-    double n = ceil(hypot(dx, dy) / 1.25 - 1e-9);
+    double n = ceil(hypot(dx, dy) - 1e-9);
     return n < 1 ? 1 : n > 256 ? 256 : (int)n;
 }
 

@@ -47,13 +47,22 @@ static void describe(const fct_option *option, fct_text *out)
     fct_text_add(out, "\n");
 }
 
+// Markdown takes <date> for a tag.
+static void add_plain(const char *text, fct_text *out)
+{
+    for (; *text; text++)
+        fct_text_add(out, *text == '<' ? "\\%c" : "%c", *text);
+}
+
 static void add_row(const fct_option *option, fct_text *out)
 {
     fct_text_add(out, "| `%s` | %s | `", option->field, kind_names[option->kind]);
     add_initial(option, out);
     fct_text_add(out, "` | ");
     add_allowed(option, out);
-    fct_text_add(out, " | %s |\n", option->help);
+    fct_text_add(out, " | ");
+    add_plain(option->help, out);
+    fct_text_add(out, " |\n");
 }
 
 static void add_markdown(const char *key, fct_text *out)

@@ -115,7 +115,7 @@ static void test_replace_writes_whole_file_and_remove_takes_the_tree(void **stat
     assert_non_null(mkdtemp(folder));
     assert_int_equal(fct_path_join(path, folder, "a/b"), FCT_OK);
     assert_int_equal(fct_path_make_folders(path), FCT_OK);
-    strcat(path, "/file");
+    assert_int_equal(fct_path_join(path, folder, "a/b/file"), FCT_OK);
     assert_int_equal(fct_path_replace(path, "hello", 5), FCT_OK);
     assert_int_equal(fct_path_read(path, 100, &data, &n), FCT_OK);
     assert_int_equal(n, 5);

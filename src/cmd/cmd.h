@@ -22,7 +22,7 @@ typedef struct {
     const char *name; // "--size"; with a short form "-o|--output"
     fct_arg_kind kind;
     void *value;         // FLAG int * (set to 1), INT int64_t *, REAL double *, STR const char **
-    const char *metavar; // "PIXELS"; choices "raw|jpeg" are checked; NULL for a flag
+    const char *metavar; // "PIXELS"; lower-case choices "raw|jpeg" are checked; NULL for a flag
     double low, high;    // INT and REAL: allowed range, both included
     const char *help;
 } fct_arg;

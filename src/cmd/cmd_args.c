@@ -68,11 +68,17 @@ static fct_status set_number(const fct_arg *arg, const char *value)
     return FCT_OK;
 }
 
+// "raw|jpeg" lists all choices; capitals as in "auto|RUN" stand for any value.
+static int lists_choices(const char *metavar)
+{
+    return strchr(metavar, '|') && !strpbrk(metavar, "ABCDEFGHIJKLMNOPQRSTUVWXYZ");
+}
+
 static fct_status set_value(const fct_arg *arg, const char *value)
 {
     if (arg->kind != FCT_ARG_STR)
         return set_number(arg, value);
-    if (strchr(arg->metavar, '|') && !has_name(arg->metavar, value, strlen(value)))
+    if (lists_choices(arg->metavar) && !has_name(arg->metavar, value, strlen(value)))
         return FCT_FAIL(FCT_E_ARG, "%s: '%.100s' is not one of %s", arg->name, value, arg->metavar);
     *(const char **)arg->value = value;
     return FCT_OK;

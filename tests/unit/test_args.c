@@ -14,16 +14,17 @@
 static int flag;
 static int64_t size;
 static double share;
-static const char *encoding, *output;
+static const char *encoding, *output, *resume;
 
 static const fct_arg args[] = {
     { "--verify", FCT_ARG_FLAG, &flag, NULL, 0, 0, "flag" },
     { "--size", FCT_ARG_INT, &size, "PIXELS", 1, 4096, "integer" },
     { "--share", FCT_ARG_REAL, &share, "X", 0, 1, "real" },
     { "--encoding", FCT_ARG_STR, &encoding, "raw|jpeg", 0, 0, "choice" },
+    { "--resume", FCT_ARG_STR, &resume, "auto|RUN", 0, 0, "choice or any" },
     { "-o|--output", FCT_ARG_STR, &output, "DIR", 0, 0, "string" },
 };
-static const fct_arg_table table = { "facet x INPUT", "about", args, 5, 1, 2 };
+static const fct_arg_table table = { "facet x INPUT", "about", args, 6, 1, 2 };
 
 // Parses a line split at blanks; what remains is in words[1...].
 static char line[256], *words[32];
@@ -72,6 +73,13 @@ static void test_long_and_short_name_are_the_same(void **state)
     (void)state;
     assert_int_equal(parse("in --output=there"), FCT_OK);
     assert_string_equal(output, "there");
+}
+
+static void test_a_choice_in_capitals_stands_for_any_value(void **state)
+{
+    (void)state;
+    assert_int_equal(parse("in --resume runs/1"), FCT_OK);
+    assert_string_equal(resume, "runs/1");
 }
 
 static void test_help_is_done_before_anything_is_missing(void **state)
@@ -130,6 +138,7 @@ int main(void)
         cmocka_unit_test(test_options_and_positionals_may_be_mixed),
         cmocka_unit_test(test_two_dashes_end_the_options),
         cmocka_unit_test(test_long_and_short_name_are_the_same),
+        cmocka_unit_test(test_a_choice_in_capitals_stands_for_any_value),
         cmocka_unit_test(test_help_is_done_before_anything_is_missing),
         cmocka_unit_test(test_wrong_use_is_refused_with_the_right_words),
         cmocka_unit_test(test_exit_code_belongs_to_the_failure),

@@ -248,7 +248,7 @@ static fct_status find_pictures(fct_shard *s, hid_t file)
     shape raw = { FCT_SHARD_IMAGES, U8, 4, { ANY, (hsize_t)s->height, (hsize_t)s->width, 3 } };
     shape jpeg = { FCT_SHARD_BYTES, U8, 1, { ANY } };
     const shape *w = s->is_jpeg ? &jpeg : &raw;
-    int unused;
+    int unused = 0;
     FCT_TRY(is_there(s, file, s->is_jpeg ? FCT_SHARD_IMAGES : FCT_SHARD_BYTES, 0, &unused));
     opened o;
     fct_status status = open_dataset(s, file, w, H5D_CONTIGUOUS, &o);
@@ -288,7 +288,7 @@ fct_status fct_shard_read_columns(fct_shard *s, int64_t file)
         { FCT_COLUMN_OFFSET, s->is_jpeg, { FCT_SHARD_OFFSET, U64, 1, { n + 1 } } },
     };
     for (size_t i = 0; i < sizeof label / sizeof *label; i++) {
-        int exists;
+        int exists = 0;
         FCT_TRY(is_there(s, file, label[i].want.name, label[i].must, &exists));
         if (exists)
             FCT_TRY(read_column(s, file, label[i].column, &label[i].want, &budget));

@@ -16,6 +16,9 @@ static const command commands[] = {
     { "synth", "draws faces with known labels: data to try everything with", fct_cmd_synth },
     { "train", "trains; under mpirun or srun on all ranks", fct_cmd_train },
     { "eval", "scores a checkpoint on a packed set", fct_cmd_eval },
+    { "inspect", "what a packed set, a picture folder, a checkpoint or a run holds",
+      fct_cmd_inspect },
+    { "bench", "measures parts of facet on their own", fct_cmd_bench },
     { "config", "every option: its type, default, range and meaning", fct_cmd_config },
 };
 enum { COMMANDS = sizeof commands / sizeof *commands };

@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: Apache-2.0
+// A run directory in words or as JSON: how far it came, its best epochs, its checkpoints.
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cmd_inspect.h"
+#include "facet/checkpoint.h"
+#include "facet/path.h"
+
+enum { MAX_COLUMNS = 64, MAX_METRICS_BYTES = 64 << 20, MAX_STEPS = 256 };
+
+typedef struct { // metrics.csv; a field that is empty is no number
+    char *text;
+    int columns;
+    char *name[MAX_COLUMNS];
+    int rows;
+    char *last[MAX_COLUMNS];
+    struct {
+        int column; // -1: there is none
+        int wants_least;
+        double value;
+        char epoch[32]; // "" until a row has the number
+    } best[2];
+} metrics;
+
+int fct_inspect_is_run(const char *path)
+{
+    static const char *const marks[] = { "metrics.csv", "config.cfg" };
+    char file[FCT_PATH_MAX];
+    for (size_t i = 0; i < sizeof marks / sizeof *marks; i++)
+        if (fct_path_join(file, path, marks[i]) == FCT_OK && fct_path_is_file(file))
+            return 1;
+    return fct_path_join(file, path, "checkpoints") == FCT_OK && fct_path_is_folder(file);
+}
+
+// ---- metrics.csv
+
+// Cuts `line` at its commas; how many fields.
+static int split_line(char *line, char **field)
+{
+    int n = 0;
+    while (n < MAX_COLUMNS) {
+        field[n++] = line;
+        char *comma = strchr(line, ',');
+        if (!comma)
+            break;
+        *comma = 0;
+        line = comma + 1;
+    }
+    return n;
+}
+
+static int column_of(const metrics *m, const char *name)
+{
+    for (int i = 0; i < m->columns; i++)
+        if (!strcmp(m->name[i], name))
+            return i;
+    return -1;
+}
+
+static void look_for_best(metrics *m, char **field)
+{
+    for (int k = 0; k < 2; k++) {
+        double x;
+        if (m->best[k].column < 0 || fct_text_to_f64(field[m->best[k].column], &x) != FCT_OK)
+            continue;
+        if (m->best[k].epoch[0] &&
+            (m->best[k].wants_least ? x >= m->best[k].value : x <= m->best[k].value))
+            continue;
+        m->best[k].value = x;
+        snprintf(m->best[k].epoch, sizeof m->best[k].epoch, "%s", field[0]);
+    }
+}
+
+static fct_status parse_rows(const char *file, metrics *m)
+{
+    char *rest = m->text, *field[MAX_COLUMNS];
+    for (int line = 1; rest && *rest; line++) {
+        char *text = rest, *end = strchr(rest, '\n');
+        if (!end)
+            return FCT_OK; // a row that is being written
+        rest = end + 1;
+        *end = 0;
+        int n = split_line(text, line == 1 ? m->name : field);
+        if (line == 1) {
+            m->columns = n;
+            m->best[0].column = column_of(m, "val_expr_acc");
+            m->best[1].column = column_of(m, "val_loss");
+            m->best[1].wants_least = 1;
+            continue;
+        }
+        if (n != m->columns)
+            return FCT_FAIL(FCT_E_FORMAT, "%s:%d: %d fields, the first line has %d", file, line, n,
+                            m->columns);
+        m->rows++;
+        memcpy(m->last, field, sizeof field);
+        look_for_best(m, field);
+    }
+    return FCT_OK;
+}
+
+static fct_status read_metrics(const char *run, metrics *m)
+{
+    char file[FCT_PATH_MAX];
+    size_t n;
+    *m = (metrics){ .best = { { .column = -1 }, { .column = -1 } } };
+    FCT_TRY(fct_path_join(file, run, "metrics.csv"));
+    if (!fct_path_is_file(file))
+        return FCT_OK; // stopped in its first epoch
+    FCT_TRY(fct_path_read(file, MAX_METRICS_BYTES, &m->text, &n));
+    return parse_rows(file, m);
+}
+
+// A field of metrics.csv as JSON: a number, or null.
+static void add_number(fct_text *out, const char *field)
+{
+    double x;
+    if (fct_text_to_f64(field, &x) == FCT_OK)
+        fct_text_add(out, "%.9g", x);
+    else
+        fct_text_add(out, "null");
+}
+
+static void metrics_json(const metrics *m, fct_text *out)
+{
+    fct_text_add(out, ",\"epochs\":%d,\"last_epoch\":{", m->rows);
+    for (int i = 0; m->rows > 0 && i < m->columns; i++) {
+        fct_text_add(out, "%s", i ? "," : "");
+        fct_text_add_json(out, m->name[i]);
+        fct_text_add(out, ":");
+        add_number(out, m->last[i]);
+    }
+    fct_text_add(out, "},\"best_epochs\":{");
+    const char *comma = "";
+    for (int k = 0; k < 2; k++)
+        if (m->best[k].epoch[0]) {
+            fct_text_add(out, "%s", comma);
+            fct_text_add_json(out, m->name[m->best[k].column]);
+            fct_text_add(out, ":{\"epoch\":");
+            add_number(out, m->best[k].epoch);
+            fct_text_add(out, ",\"value\":%.9g}", m->best[k].value);
+            comma = ",";
+        }
+    fct_text_add(out, "}");
+}
+
+static void metrics_text(const metrics *m, fct_text *out)
+{
+    fct_text_add(out, "  epochs done: %d\n", m->rows);
+    for (int i = 1; m->rows > 0 && i < m->columns; i++)
+        if (m->last[i][0])
+            fct_text_add(out, "    %-20s %s\n", m->name[i], m->last[i]);
+    for (int k = 0; k < 2; k++)
+        if (m->best[k].epoch[0])
+            fct_text_add(out, "  best %s: %g in epoch %s\n", m->name[m->best[k].column],
+                         m->best[k].value, m->best[k].epoch);
+}
+
+// ---- checkpoints/
+
+typedef struct {
+    int n;
+    char name[MAX_STEPS][32];
+} steps;
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(a, b);
+}
+
+static fct_status list_steps(const char *folder, steps *out)
+{
+    out->n = 0;
+    DIR *dir = opendir(folder);
+    if (!dir)
+        return errno == ENOENT ? FCT_OK : FCT_FAIL(FCT_E_IO, "%s: %s", folder, strerror(errno));
+    for (struct dirent *e; out->n < MAX_STEPS && (e = readdir(dir));) {
+        char commit[FCT_PATH_MAX], step[FCT_PATH_MAX];
+        if (strncmp(e->d_name, "step_", 5) || fct_text_ends_with(e->d_name, ".tmp") ||
+            strlen(e->d_name) >= sizeof out->name[0] ||
+            fct_path_join(step, folder, e->d_name) != FCT_OK ||
+            fct_path_join(commit, step, "COMMIT") != FCT_OK || !fct_path_is_file(commit))
+            continue;
+        snprintf(out->name[out->n++], sizeof out->name[0], "%s", e->d_name);
+    }
+    closedir(dir);
+    qsort(out->name, (size_t)out->n, sizeof out->name[0], by_name);
+    return FCT_OK;
+}
+
+// The step folder's name that `last` or `best` holds, "" when there is no such pointer.
+static void read_pointer(const char *folder, const char *pointer, char out[32])
+{
+    char file[FCT_PATH_MAX], *text = NULL;
+    size_t n;
+    out[0] = 0;
+    if (fct_path_join(file, folder, pointer) != FCT_OK || !fct_path_is_file(file) ||
+        fct_path_read(file, 1024, &text, &n) != FCT_OK)
+        return;
+    text[strcspn(text, "\r\n")] = 0;
+    snprintf(out, 32, "%.31s", text);
+    free(text);
+}
+
+typedef struct {
+    const char *folder;
+    int is_json, is_verify;
+    char last[32], best[32];
+} listing;
+
+static void add_step(const listing *l, const char *name, int index, fct_text *out, int64_t *bad)
+{
+    char path[FCT_PATH_MAX];
+    int64_t step = 0;
+    int is_last = !strcmp(name, l->last), is_best = !strcmp(name, l->best), is_whole = 1;
+    if (l->is_verify) {
+        is_whole = fct_path_join(path, l->folder, name) == FCT_OK &&
+                   fct_checkpoint_verify(path, &step) == FCT_OK;
+        *bad += !is_whole;
+    }
+    if (!l->is_json) {
+        fct_text_add(out, "  checkpoint %s%s%s%s\n", name, is_last ? " (last)" : "",
+                     is_best ? " (best)" : "", l->is_verify && is_whole ? " whole" : "");
+        if (!is_whole)
+            fct_text_add(out, "  bad: %.*s\n", (int)strcspn(fct_fail_text(), "\n"),
+                         fct_fail_text());
+        return;
+    }
+    fct_text_add(out, "%s{\"name\":", index ? "," : "");
+    fct_text_add_json(out, name);
+    fct_text_add(out, ",\"last\":%s,\"best\":%s", is_last ? "true" : "false",
+                 is_best ? "true" : "false");
+    if (l->is_verify)
+        fct_text_add(out, ",\"whole\":%s", is_whole ? "true" : "false");
+    fct_text_add(out, "}");
+}
+
+static fct_status add_checkpoints(const char *run, int is_json, int is_verify, fct_text *out,
+                                  int64_t *bad)
+{
+    char folder[FCT_PATH_MAX];
+    steps found;
+    listing l = { folder, is_json, is_verify, "", "" };
+    FCT_TRY(fct_path_join(folder, run, "checkpoints"));
+    FCT_TRY(list_steps(folder, &found));
+    read_pointer(folder, "last", l.last);
+    read_pointer(folder, "best", l.best);
+    if (is_json)
+        fct_text_add(out, ",\"checkpoints\":[");
+    else if (found.n == 0)
+        fct_text_add(out, "  no checkpoint yet\n");
+    for (int i = 0; i < found.n; i++)
+        add_step(&l, found.name[i], i, out, bad);
+    if (is_json)
+        fct_text_add(out, "]}\n");
+    return FCT_OK;
+}
+
+fct_status fct_inspect_run(const char *path, int is_json, int is_verify, fct_text *out,
+                           int64_t *bad)
+{
+    metrics m;
+    fct_status status = read_metrics(path, &m);
+    if (status == FCT_OK && is_json) {
+        fct_text_add(out, "{\"kind\":\"run\",\"path\":");
+        fct_text_add_json(out, path);
+        metrics_json(&m, out);
+    } else if (status == FCT_OK) {
+        fct_text_add(out, "%s: run\n", path);
+        metrics_text(&m, out);
+    }
+    if (status == FCT_OK)
+        status = add_checkpoints(path, is_json, is_verify, out, bad);
+    free(m.text);
+    return status;
+}

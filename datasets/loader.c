@@ -10,6 +10,7 @@
 
 #include "facet/clock.h"
 #include "facet/loader.h"
+#include "loader_row.h"
 
 enum {
     ROWS_AT_ONCE = 4, // taken by a thread under one lock
@@ -30,7 +31,7 @@ typedef struct {
 
 struct fct_loader {
     fct_loader_spec spec;
-    int height, width, landmarks;
+    fct_row_maker maker;
     int64_t steps, batch_size;
     slot *slots;
     int n_slots;
@@ -46,61 +47,6 @@ struct fct_loader {
     int is_held, is_started, is_paused, is_stopping;
     double waited_s;
 };
-
-typedef struct { // what each thread keeps
-    fct_scratch scratch;
-    uint8_t *source; // a picture before augmentation
-    size_t capacity;
-} workplace;
-
-// ---- one picture
-
-static fct_status grow_source(workplace *place, size_t bytes)
-{
-    if (bytes <= place->capacity)
-        return FCT_OK;
-    uint8_t *grown = realloc(place->source, bytes);
-    if (!grown)
-        return FCT_FAIL_NOMEM(bytes, "a picture");
-    place->source = grown;
-    place->capacity = bytes;
-    return FCT_OK;
-}
-
-static fct_status read_picture(const fct_loader *l, workplace *place, int64_t picture,
-                               int64_t epoch, int64_t draw, uint8_t *dst, float *landmarks)
-{
-    int64_t row;
-    const fct_dataset *set = fct_mix_dataset(l->spec.mix, picture, &row);
-    const fct_dataset_info *info = fct_dataset_describe(set);
-    if (l->spec.is_plain && info->height == l->height && info->width == l->width)
-        return fct_dataset_read(set, row, dst, &place->scratch);
-    FCT_TRY(grow_source(place, (size_t)info->height * (size_t)info->width * 3));
-    FCT_TRY(fct_dataset_read(set, row, place->source, &place->scratch));
-    if (l->spec.is_plain)
-        return fct_augment_plain(l->spec.augment, place->source, info->height, info->width, dst);
-    return fct_augment_apply(l->spec.augment, l->spec.seed, (uint32_t)epoch, draw, place->source,
-                             info->height, info->width, dst, landmarks);
-}
-
-static fct_status fill_row(const fct_loader *l, workplace *place, slot *s, int64_t row)
-{
-    fct_batch *b = &s->batch;
-    fct_labels labels;
-    fct_mix_labels(l->spec.mix, b->picture[row], &labels);
-    b->expression[row] = labels.expression;
-    b->identity[row] = labels.identity;
-    b->landmarks_valid[row] = labels.landmarks_valid && labels.landmarks;
-    size_t n = (size_t)l->landmarks * 2;
-    float *points = n ? b->landmarks + (size_t)row * n : NULL;
-    if (b->landmarks_valid[row] && n)
-        memcpy(points, labels.landmarks, n * sizeof *points);
-    else if (n)
-        memset(points, 0, n * sizeof *points);
-    uint8_t *rgb = b->rgb + (size_t)row * (size_t)l->height * (size_t)l->width * 3;
-    return read_picture(l, place, b->picture[row], b->epoch, s->first_draw + row, rgb,
-                        b->landmarks_valid[row] ? points : NULL);
-}
 
 // ---- the threads; functions named *_locked are called with the lock held
 
@@ -171,7 +117,7 @@ static int take_locked(fct_loader *l, slot **out, int64_t *low, int64_t *high)
 static void *work(void *arg)
 {
     fct_loader *l = arg;
-    workplace place = { 0 };
+    fct_row_place place = { 0 };
     slot *s;
     int64_t low, high;
 #ifdef __linux__ // where this is the calling thread's own priority
@@ -183,7 +129,7 @@ static void *work(void *arg)
         fct_status status = FCT_OK;
         int64_t row = low;
         for (; row < high; row++) {
-            status = fill_row(l, &place, s, row);
+            status = fct_row_fill(&l->maker, &place, &s->batch, row, s->first_draw + row);
             if (status != FCT_OK)
                 break; // rows come in order: this is the lowest of these
         }
@@ -197,8 +143,7 @@ static void *work(void *arg)
             pthread_cond_signal(&l->idle);
     }
     pthread_mutex_unlock(&l->lock);
-    fct_scratch_release(&place.scratch);
-    free(place.source);
+    fct_row_place_release(&place);
     return NULL;
 }
 
@@ -241,12 +186,13 @@ static fct_status make_slots(fct_loader *l)
     l->slots = calloc_or_fail((size_t)l->n_slots, sizeof *l->slots, &status);
     for (int i = 0; i < l->n_slots && status == FCT_OK; i++) {
         fct_batch *b = &l->slots[i].batch;
-        size_t picture = (size_t)l->height * (size_t)l->width * 3;
+        size_t picture = (size_t)l->maker.height * (size_t)l->maker.width * 3;
         b->rgb = calloc_or_fail(rows, picture, &status);
         b->picture = calloc_or_fail(rows, sizeof *b->picture, &status);
         b->expression = calloc_or_fail(rows, sizeof *b->expression, &status);
         b->identity = calloc_or_fail(rows, sizeof *b->identity, &status);
-        b->landmarks = calloc_or_fail(rows, (size_t)l->landmarks * 2 * sizeof(float), &status);
+        b->landmarks =
+            calloc_or_fail(rows, (size_t)l->maker.landmarks * 2 * sizeof(float), &status);
         b->landmarks_valid = calloc_or_fail(rows, 1, &status);
     }
     return status;
@@ -277,7 +223,10 @@ fct_status fct_loader_create(const fct_loader_spec *spec, fct_loader **out)
     if (!l)
         return FCT_FAIL_NOMEM(sizeof *l, "the loader");
     l->spec = *spec;
-    fct_augment_size(spec->augment, &l->height, &l->width, &l->landmarks);
+    l->maker = (fct_row_maker){
+        .mix = spec->mix, .augment = spec->augment, .is_plain = spec->is_plain, .seed = spec->seed
+    };
+    fct_augment_size(spec->augment, &l->maker.height, &l->maker.width, &l->maker.landmarks);
     l->steps = fct_sampler_steps(spec->sampler);
     l->batch_size = fct_sampler_batch_size(spec->sampler, 0);
     l->n_slots = spec->ahead + 1;

@@ -49,8 +49,8 @@ static void transform(const channel *ch, double scale, double shift, int relu, c
         int64_t i = element(ch, e);
         double v = (double)x[i] * scale + shift + (z ? (double)z[i] : 0);
         if (mask)
-            mask[i] = v > 0;
-        y[i] = (float)(relu && !(v > 0) ? 0 : v);
+            mask[i] = (uint8_t) !(v <= 0); // NaN passes, so that a diverged run shows
+        y[i] = (float)(relu && v <= 0 ? 0 : v);
     }
 }
 

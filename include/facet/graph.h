@@ -29,6 +29,8 @@ typedef struct {
     float initial;
 } fct_param;
 
+// Not collective, all of these. An empty table on backend `b`, which must outlive it; the flat
+// buffers come with the first graph's compilation.
 fct_status fct_params_create(fct_backend *b, fct_params **out);
 void fct_params_destroy(fct_params *p);
 const fct_param *fct_params_table(const fct_params *p, int *n);
@@ -60,6 +62,8 @@ typedef struct {
     int sync_bn;          // batch statistics over all ranks, through the hook
 } fct_graph_spec;
 
+// Not collective. Graphs may share one table of parameters; `p` outlives them. destroy(NULL) is
+// fine.
 fct_status fct_graph_create(fct_params *p, const fct_graph_spec *spec, fct_graph **out);
 void fct_graph_destroy(fct_graph *g);
 // The only input: uint8 RGB (N, H, W, 3); the node is the normalised float picture (N, 3, H, W).

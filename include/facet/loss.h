@@ -68,6 +68,7 @@ typedef struct {
     const char *name[FCT_MAX_TASKS]; // for the findings
 } fct_balance_spec;
 
+// Not collective. From the option's words: off, kendall, ...; E_ARG for another.
 fct_status fct_balance_parse(const char *name, fct_balance_kind *out);
 int fct_balance_is_learned(fct_balance_kind kind); // has log variances
 // What multiplies task i's loss and its gradient. log_var (T): ignored unless learned.

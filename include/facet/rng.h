@@ -25,9 +25,10 @@ typedef struct {
     int used; // words of `word` handed out
 } fct_rng;
 
+// Not collective, none of these. A stream of numbers that is a function of its four arguments.
 void fct_rng_init(fct_rng *rng, uint64_t seed, fct_stream stream, uint32_t epoch,
                   uint64_t position);
-uint32_t fct_rng_u32(fct_rng *rng);
+uint32_t fct_rng_u32(fct_rng *rng);                            // 32 bits, even
 double fct_rng_uniform(fct_rng *rng);                          // [0, 1)
 double fct_rng_between(fct_rng *rng, double low, double high); // [low, high)
 double fct_rng_normal(fct_rng *rng);                           // mean 0, variance 1

@@ -16,13 +16,15 @@ typedef struct {
     int failed;
 } fct_text;
 
+// Not collective, none of these. At the text's end: formatted, n bytes, a JSON string (quoted and
+// escaped; bad UTF-8 becomes U+FFFD), a CSV field (quoted where RFC 4180 needs it).
 void fct_text_add(fct_text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void fct_text_add_bytes(fct_text *text, const void *bytes, size_t n);
-void fct_text_add_json(fct_text *text,
-                       const char *utf8); // quoted and escaped; bad UTF-8 becomes U+FFFD
-void fct_text_add_csv(fct_text *text, const char *field); // quoted where RFC 4180 needs it
+void fct_text_add_json(fct_text *text, const char *utf8);
+void fct_text_add_csv(fct_text *text, const char *field);
 void fct_text_release(fct_text *text);
 
+// Letter case does not count.
 int fct_text_ends_with(const char *text, const char *suffix);
 // The member of `words` nearest to `word` by edit distance (case ignored), NULL if none is near.
 const char *fct_text_nearest(const char *word, const char *const *words, size_t n);

@@ -32,7 +32,7 @@ int fct_cmd_train(int argc, char **argv)
     fct_train_spec spec = { 0 };
     int positional, done, stopped = 0;
     const fct_arg args[] = {
-        { "--resume", FCT_ARG_STR, &spec.resume, "auto|RUN", 0, 0,
+        { "--resume", FCT_ARG_STR, &spec.resume, "RUN", 0, 0,
           "go on exactly where a run stopped: a run directory, a checkpoint, or the newest run "
           "like this one" },
         { "--dry-run", FCT_ARG_FLAG, &spec.dry_run, NULL, 0, 0,

@@ -193,7 +193,8 @@ static fct_status update(fct_trainer *t, const fct_sums *sums, fct_step_report *
     t->at.bad_steps = r->is_skipped ? t->at.bad_steps + 1 : 0;
     if (!r->is_skipped)
         return status == FCT_OK ? read_log_vars(t) : status;
-    FCT_WARN("step %lld skipped: %s", (long long)t->at.step + 1, fct_fail_text());
+    if (fct_comm_rank(t->comm) == 0) // all ranks skip alike
+        FCT_WARN("step %lld skipped: %s", (long long)t->at.step + 1, fct_fail_text());
     if (t->at.bad_steps < t->o->train_nan_limit)
         return FCT_OK;
     char why[1024];

@@ -79,7 +79,7 @@ static void strands(const fct_face_pen *pen)
         cairo_curve_to(pen->cr, part + 0.15 * i, -p->head_top, part + 0.22 * i, -0.9 * p->head_top,
                        part + 0.26 * i, p->hairline - 0.06);
     }
-    fct_pen_stroke(pen, fct_colour_scale(p->hair_colour, 1.35), 0.35, 0.03);
+    fct_pen_stroke(pen, fct_colour_scale(p->hair_colour, 1.25), 0.18, 0.03);
 }
 
 void fct_draw_hair_front(const fct_face_pen *pen)
@@ -122,14 +122,20 @@ static void moustache(const fct_face_pen *pen)
     cairo_close_path(pen->cr);
 }
 
-// The lower face, from ear to ear round the mouth.
+// Side whiskers, cheek line, moustache line: the skin's lower part under them.
 static void beard_area(const fct_face_pen *pen)
 {
-    double w = pen->person->head_width;
-    cairo_move_to(pen->cr, -w - 0.05, 0.12);
-    cairo_curve_to(pen->cr, -0.8 * w, 0.55, -0.5, 0.42, -0.3 + 0.3 * pen->sin_yaw, 0.44);
-    cairo_line_to(pen->cr, 0.3 + 0.3 * pen->sin_yaw, 0.44);
-    cairo_curve_to(pen->cr, 0.5, 0.42, 0.8 * w, 0.55, w + 0.05, 0.12);
+    const fct_face_shape *s = pen->shape;
+    double w = pen->person->head_width, lip = 0.5 * (s->nose_bottom.y + s->lip_top.y);
+    fct_xy l = fct_pen_project(pen, s->mouth_corner[0].x, s->mouth_corner[0].y - 0.06, 0);
+    fct_xy r = fct_pen_project(pen, s->mouth_corner[1].x, s->mouth_corner[1].y - 0.06, 0);
+    fct_xy middle = fct_pen_project(pen, 0, lip - 0.02, 0);
+    cairo_move_to(pen->cr, -w - 0.05, -0.15);
+    cairo_curve_to(pen->cr, -0.78 * w, 0.1, -0.85 * w, 0.5, l.x - 0.12, l.y + 0.1);
+    cairo_curve_to(pen->cr, l.x - 0.04, l.y, middle.x - 0.15, middle.y - 0.01, middle.x, middle.y);
+    cairo_curve_to(pen->cr, middle.x + 0.15, middle.y - 0.01, r.x + 0.04, r.y, r.x + 0.12,
+                   r.y + 0.1);
+    cairo_curve_to(pen->cr, 0.85 * w, 0.5, 0.78 * w, 0.1, w + 0.05, -0.15);
     cairo_line_to(pen->cr, w + 0.05, 1.4);
     cairo_line_to(pen->cr, -w - 0.05, 1.4);
     cairo_close_path(pen->cr);

@@ -22,12 +22,12 @@ static double spread(fct_rng *rng, double half)
 static void lot_pose(fct_rng *rng, double difficulty, fct_face_pose *pose)
 {
     double degree = turn_rad / 360;
-    pose->yaw_rad = spread(rng, 44 * difficulty) * degree;
-    pose->pitch_rad = spread(rng, 22 * difficulty) * degree;
-    pose->roll_rad = spread(rng, 26 * difficulty) * degree;
-    pose->scale = 0.405 * (1 + spread(rng, 0.16 * difficulty));
-    pose->shift_x = spread(rng, 0.12 * difficulty) - 0.07 * sin(pose->yaw_rad);
-    pose->shift_y = spread(rng, 0.10 * difficulty) + 0.05 * sin(pose->pitch_rad);
+    pose->yaw_rad = spread(rng, 40 * difficulty) * degree;
+    pose->pitch_rad = spread(rng, 20 * difficulty) * degree;
+    pose->roll_rad = spread(rng, 20 * difficulty) * degree;
+    pose->scale = 0.405 * (1 + spread(rng, 0.14 * difficulty));
+    pose->shift_x = spread(rng, 0.08 * difficulty) - 0.07 * sin(pose->yaw_rad);
+    pose->shift_y = spread(rng, 0.07 * difficulty) + 0.05 * sin(pose->pitch_rad);
 }
 
 static void lot_light(fct_rng *rng, double difficulty, fct_face_scene *s)
@@ -38,7 +38,7 @@ static void lot_light(fct_rng *rng, double difficulty, fct_face_scene *s)
     s->light_gradient = fct_rng_between(rng, 0, 1.3 * difficulty);
     s->gain = 1 + spread(rng, 0.5 * difficulty);
     s->gamma = exp(spread(rng, 0.5 * difficulty));
-    s->noise = fct_rng_between(rng, 0, 0.10 * difficulty);
+    s->noise = fct_rng_between(rng, 0, 0.07 * difficulty);
     s->blur = fct_rng_uniform(rng) < 0.5 ? fct_rng_between(rng, 0, difficulty) : 0;
     s->is_grey = fct_rng_uniform(rng) < 0.3 * difficulty;
 }
@@ -49,7 +49,7 @@ static void lot_occluder(fct_rng *rng, double difficulty, fct_face_scene *s)
     int kind = 1 + (int)fct_rng_below(rng, FCT_OCCLUDER_COUNT - 1);
     s->occluder_size = fct_rng_between(rng, 0.6, 1.1);
     s->occluder_at = at;
-    s->occluder = lot < 0.16 * difficulty ? (fct_occluder)kind : FCT_OCCLUDER_NONE;
+    s->occluder = lot < 0.14 * difficulty ? (fct_occluder)kind : FCT_OCCLUDER_NONE;
 }
 
 void fct_face_scene_draw_lot(fct_rng *rng, double difficulty, fct_face_scene *out)

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+fct_unit_test(test_synth LINKS facet_synth facet_datasets facet_core PkgConfig::CAIRO)

@@ -30,7 +30,7 @@ typedef struct {
 } fct_param;
 
 // Not collective, all of these. An empty table on backend `b`, which must outlive it; the flat
-// buffers come with the first graph's compilation.
+// buffers come with fct_params_seal.
 fct_status fct_params_create(fct_backend *b, fct_params **out);
 void fct_params_destroy(fct_params *p);
 const fct_param *fct_params_table(const fct_params *p, int *n);

@@ -374,6 +374,8 @@ static void test_a_printed_configuration_loads_to_the_same(void **state)
         o->schedule_floor = 0;
         fct_text text = { 0 }, text_again = { 0 };
         fct_options_print(o, &text);
+        for (const char *c = text.data; *c; c++)
+            assert_false(*c != '\n' && ((unsigned char)*c < 0x20 || *c == 0x7F));
         if (fct_options_parse(text.data, "printed", &again) != FCT_OK)
             fail_msg("%s", fct_fail_text());
         fct_options_print(again, &text_again);

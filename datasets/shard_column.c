@@ -168,22 +168,33 @@ static fct_status check_filter(const opened *o, const shape *w, uint64_t *traile
     return FCT_OK;
 }
 
-// Every chunk spans whole rows, is stored, lies in the file and has the size that its shape gives:
-// HDF5 1.10 trusts the stored size.
-static fct_status check_chunks(const opened *o, const shape *w)
+// Chunks span whole rows and are of reasonable size and number.
+static fct_status check_chunk_shape(const opened *o, const shape *w, hsize_t *rows, uint64_t *bytes)
 {
     hsize_t chunk[4];
-    uint64_t trailer, bytes = o->item_bytes;
     if (H5Pget_chunk(o->plist, 4, chunk) != w->rank)
         return bad(o, w, "damaged chunk shape");
-    FCT_TRY(check_filter(o, w, &trailer));
-    for (int i = 0; i < w->rank; i++)
-        if ((i > 0 && chunk[i] != o->dim[i]) || chunk[i] < 1 || chunk[i] > FCT_SHARD_CHUNK_BYTES ||
-            (bytes *= chunk[i]) > FCT_SHARD_CHUNK_BYTES)
+    *bytes = o->item_bytes;
+    for (int i = 0; i < w->rank; i++) {
+        if (chunk[i] < 1 || chunk[i] > FCT_SHARD_CHUNK_BYTES || (i > 0 && chunk[i] != o->dim[i]))
             return bad(o, w, "chunks that are too large or do not span rows");
-    if ((o->dim[0] - 1) / chunk[0] >= MAX_CHUNKS)
-        return bad(o, w, "too many chunks");
-    for (hsize_t at[4] = { 0 }; at[0] < o->dim[0]; at[0] += chunk[0]) {
+        *bytes *= chunk[i];
+        if (*bytes > FCT_SHARD_CHUNK_BYTES)
+            return bad(o, w, "chunks that are too large or do not span rows");
+    }
+    *rows = chunk[0];
+    return (o->dim[0] - 1) / chunk[0] < MAX_CHUNKS ? FCT_OK : bad(o, w, "too many chunks");
+}
+
+// Every chunk is stored, lies in the file and has the size that its shape gives: HDF5 1.10 trusts
+// the stored size.
+static fct_status check_chunks(const opened *o, const shape *w)
+{
+    hsize_t rows = 1;
+    uint64_t bytes = 0, trailer = 0;
+    FCT_TRY(check_chunk_shape(o, w, &rows, &bytes));
+    FCT_TRY(check_filter(o, w, &trailer));
+    for (hsize_t at[4] = { 0 }; at[0] < o->dim[0]; at[0] += rows) {
         unsigned mask = 0;
         haddr_t address = HADDR_UNDEF;
         hsize_t stored = 0;
@@ -192,9 +203,8 @@ static fct_status check_chunks(const opened *o, const shape *w)
         if (address == HADDR_UNDEF || mask || stored != bytes + trailer ||
             address > o->file_bytes || stored > o->file_bytes - address)
             return FCT_FAIL(FCT_E_FORMAT,
-                            "%s: dataset %s: the chunk of row %llu is not stored "
-                            "whole",
-                            o->file, w->name, (unsigned long long)at[0]);
+                            "%s: dataset %s: the chunk of row %llu is not stored whole", o->file,
+                            w->name, (unsigned long long)at[0]);
     }
     return FCT_OK;
 }

@@ -97,31 +97,47 @@ static fct_status bad_attribute(const fct_shard *s, const char *name, const char
     return FCT_FAIL(FCT_E_FORMAT, "%s: attribute %s: %s", s->file, name, why);
 }
 
+static int is_text_type(hid_t type)
+{
+    return H5Tget_class(type) == H5T_STRING && H5Tis_variable_str(type) == 0 &&
+           H5Tget_strpad(type) != H5T_STR_SPACEPAD;
+}
+
+// A single value (rank 0, n is 1) or a list (rank 1).
+static int has_rank(hid_t space, int rank, hsize_t *n)
+{
+    *n = 1;
+    return H5Sget_simple_extent_type(space) == (rank ? H5S_SIMPLE : H5S_SCALAR) &&
+           H5Sget_simple_extent_ndims(space) == rank &&
+           (rank == 0 || H5Sget_simple_extent_dims(space, n, NULL) == rank);
+}
+
+static fct_status read_checked(const fct_shard *s, hid_t attribute, const char *name, hid_t type,
+                               size_t bytes, char **out)
+{
+    *out = calloc(1, bytes);
+    if (!*out)
+        return FCT_FAIL_NOMEM(bytes, name);
+    return H5Aread(attribute, type, *out) < 0 ? bad_attribute(s, name, "damaged") : FCT_OK;
+}
+
 // The values of a fixed-length string attribute, one after another, and how long each is.
 static fct_status read_strings(const fct_shard *s, hid_t attribute, const char *name, int rank,
                                char **out, size_t *length, hsize_t *n)
 {
     hid_t type = H5Aget_type(attribute), space = H5Aget_space(attribute);
+    fct_status status;
     *out = NULL;
-    *n = 1;
-    fct_status status = FCT_OK;
-    if (type < 0 || space < 0)
-        status = bad_attribute(s, name, "damaged");
-    else if (H5Tget_class(type) != H5T_STRING || H5Tis_variable_str(type) != 0 ||
-             H5Tget_strpad(type) == H5T_STR_SPACEPAD)
+    *length = H5Tget_size(type);
+    if (!is_text_type(type))
         status = bad_attribute(s, name, "not of a null-padded fixed-length string type");
-    else if (H5Sget_simple_extent_type(space) != (rank ? H5S_SIMPLE : H5S_SCALAR) ||
-             H5Sget_simple_extent_ndims(space) != rank ||
-             (rank && H5Sget_simple_extent_dims(space, n, NULL) != rank))
+    else if (!has_rank(space, rank, n))
         status = bad_attribute(s, name, rank ? "not a list" : "not a single value");
-    *length = status == FCT_OK ? H5Tget_size(type) : 0;
-    if (status == FCT_OK && (*length < 1 || *length > FCT_SHARD_TEXT_BYTES || *n < 1 ||
-                             *n > MAX_NAMES || *n * *length > MAX_NAMES_BYTES))
+    else if (*length < 1 || *length > FCT_SHARD_TEXT_BYTES || *n < 1 || *n > MAX_NAMES ||
+             *n * *length > MAX_NAMES_BYTES)
         status = bad_attribute(s, name, "too many or too long names");
-    if (status == FCT_OK && !(*out = calloc(1, *n * *length + 1)))
-        status = FCT_FAIL_NOMEM(*n * *length, name);
-    if (status == FCT_OK && H5Aread(attribute, type, *out) < 0)
-        status = bad_attribute(s, name, "damaged");
+    else
+        status = read_checked(s, attribute, name, type, *n * *length, out);
     H5Tclose(type);
     H5Sclose(space);
     return status;
@@ -162,6 +178,21 @@ static int has_twins(const fct_names *names)
     return 0;
 }
 
+static fct_status cut_names(const fct_shard *s, const char *name, const char *text, size_t length,
+                            hsize_t n, fct_names *out)
+{
+    out->name = calloc(n, sizeof *out->name);
+    if (!out->name)
+        return FCT_FAIL_NOMEM(n * sizeof *out->name, name);
+    for (hsize_t i = 0; i < n; i++) {
+        FCT_TRY(copy_text(s, name, text + i * length, length, &out->name[i]));
+        out->n++;
+        if (!out->name[i][0])
+            return bad_attribute(s, name, "an empty name");
+    }
+    return has_twins(out) ? bad_attribute(s, name, "the same name twice") : FCT_OK;
+}
+
 // A list of names; absent is an empty list.
 static fct_status read_names(const fct_shard *s, hid_t file, const char *name, int most,
                              fct_names *out)
@@ -179,16 +210,8 @@ static fct_status read_names(const fct_shard *s, hid_t file, const char *name, i
     H5Aclose(attribute);
     if (status == FCT_OK && n > (hsize_t)most)
         status = bad_attribute(s, name, "too many names");
-    if (status == FCT_OK && !(out->name = calloc(n, sizeof *out->name)))
-        status = FCT_FAIL_NOMEM(n * sizeof *out->name, name);
-    for (hsize_t i = 0; status == FCT_OK && i < n; i++) {
-        status = copy_text(s, name, text + i * length, length, &out->name[i]);
-        out->n = (int)i + (status == FCT_OK);
-        if (status == FCT_OK && !out->name[i][0])
-            status = bad_attribute(s, name, "an empty name");
-    }
-    if (status == FCT_OK && has_twins(out))
-        status = bad_attribute(s, name, "the same name twice");
+    if (status == FCT_OK)
+        status = cut_names(s, name, text, length, n, out);
     free(text);
     return status;
 }

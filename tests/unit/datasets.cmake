@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: Apache-2.0
+# datasets/: shards, sets, samplers, augmentation, loader.
 fct_unit_test(test_sampler LINKS facet_datasets)
 fct_unit_test(test_shard SOURCES shard_maker.c LINKS facet_datasets)
 fct_unit_test(test_augment LINKS facet_datasets)

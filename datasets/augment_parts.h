@@ -8,7 +8,7 @@
 
 #include "facet/rng.h"
 
-enum { FCT_AUGMENT_MAX_SIDE = 1024 }; // of the result: bounds the row buffers on the stack
+enum { FCT_AUGMENT_MAX_SIDE = 4096 }; // of the result: bounds the row buffers on the stack
 
 // Continuous picture coordinates (pixel i covers [i, i + 1)): where in src the point (x, y) of dst
 // comes from: (xx * x + xy * y + x0, yx * x + yy * y + y0).

@@ -10,7 +10,7 @@
 #include "status.h"
 
 typedef struct {
-    int height, width;   // of the result, 1 to 1024
+    int height, width;   // of the result, 1 to 4096
     double flip;         // probability
     double scale_min, scale_max; // area of the random crop, share of the picture; 1, 1 or 0, 0: none;
                                  // above 1: shown smaller, border replicated

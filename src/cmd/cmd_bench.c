@@ -121,7 +121,7 @@ int fct_cmd_bench(int argc, char **argv)
     const fct_arg args[] = {
         { "--split", FCT_ARG_STR, &a.split, "NAME", 0, 0, "which pictures" },
         { "--threads", FCT_ARG_INT, &a.threads, "N", 1, 256, "loader threads" },
-        { "--size", FCT_ARG_INT, &a.size, "PIXELS", 1, 1024, "height and width of the result" },
+        { "--size", FCT_ARG_INT, &a.size, "PIXELS", 1, 4096, "height and width of the result" },
         { "--augment", FCT_ARG_STR, &a.augment, "none|shift|crop|all", 0, 0,
           "flip and shift; flip and random resized crop; or every step there is" },
         { "--batch", FCT_ARG_INT, &a.batch, "N", 1, 65536, "pictures a batch" },

@@ -365,7 +365,7 @@ static void test_augment_refuses_bad_parameters(void **state)
     fct_augment *a = NULL;
     static const fct_augment_spec bad[] = {
         { .height = 0, .width = 8 },
-        { .height = 8, .width = 1025 },
+        { .height = 8, .width = 4097 },
         { .height = 8, .width = 8, .flip = 1.5 },
         { .height = 8, .width = 8, .flip = (double)NAN },
         { .height = 8, .width = 8, .scale_min = 0.9, .scale_max = 0.5 },

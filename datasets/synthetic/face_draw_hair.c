@@ -67,19 +67,23 @@ static void cap(const fct_face_pen *pen, double side_y, double x1, double y1, do
     cairo_curve_to(pen->cr, b.x - 0.1, b.y, a.x + 0.1, a.y, a.x, a.y);
     cairo_curve_to(pen->cr, a.x - 0.1, a.y, -0.93 * w, side_y - 0.1, -w, side_y);
     cairo_close_path(pen->cr);
-    fill_hair(pen, 1);
 }
 
-static void strands(const fct_face_pen *pen)
+// A few lighter lines from the parting, within the path `cap` made.
+static void fill_cap(const fct_face_pen *pen)
 {
     const fct_face_person *p = pen->person;
     double part = p->hair_part + 0.3 * pen->sin_yaw;
+    cairo_save(pen->cr);
+    cairo_clip_preserve(pen->cr);
+    fill_hair(pen, 1);
     for (int i = -2; i <= 2; i++) {
         cairo_move_to(pen->cr, part, -0.97 * p->head_top);
         cairo_curve_to(pen->cr, part + 0.15 * i, -p->head_top, part + 0.22 * i, -0.9 * p->head_top,
                        part + 0.26 * i, p->hairline - 0.06);
     }
-    fct_pen_stroke(pen, fct_colour_scale(p->hair_colour, 1.25), 0.18, 0.03);
+    fct_pen_stroke(pen, fct_colour_scale(p->hair_colour, 1.25), 0.25, 0.03);
+    cairo_restore(pen->cr);
 }
 
 void fct_draw_hair_front(const fct_face_pen *pen)
@@ -97,16 +101,16 @@ void fct_draw_hair_front(const fct_face_pen *pen)
         cap(pen, -0.22, p->hair_part - 0.25, line - 0.12, p->hair_part + 0.2, line + 0.02);
         break;
     case FCT_HAIR_FRINGE:
-        cap(pen, -0.05, -0.30, line + 0.19, 0.30, line + 0.19);
+        cap(pen, -0.12, -0.30, line + 0.19, 0.30, line + 0.19);
         break;
     case FCT_HAIR_LONG:
-        cap(pen, 0.15, p->hair_part - 0.2, line - 0.05, p->hair_part + 0.2, line - 0.05);
+        cap(pen, -0.08, p->hair_part - 0.2, line - 0.05, p->hair_part + 0.2, line - 0.05);
         break;
     case FCT_HAIR_CURLY:
         cap(pen, -0.25, -0.3, line + 0.02, 0.3, line + 0.02);
         break;
     }
-    strands(pen);
+    fill_cap(pen);
 }
 
 static void moustache(const fct_face_pen *pen)

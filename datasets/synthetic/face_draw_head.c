@@ -35,7 +35,7 @@ static void draw_body(const fct_face_pen *pen)
     cairo_t *cr = pen->cr;
     double w = 0.62 * pen->person->jaw_width;
     cairo_rectangle(cr, -w, 0.5, 2 * w, 1.2);
-    fct_pen_fill(pen, fct_colour_scale(pen->person->skin, 0.68), 1);
+    fct_pen_fill(pen, fct_colour_scale(pen->person->skin, 0.6), 1);
     cairo_move_to(cr, -2.2, 3);
     cairo_curve_to(cr, -1.9, 1.3, -1.0, 1.45, -0.55, 1.22);
     cairo_curve_to(cr, -0.3, 1.48, 0.3, 1.48, 0.55, 1.22);

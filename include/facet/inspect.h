@@ -26,7 +26,8 @@ fct_status fct_inspect_packed(const char *path, const fct_inspect_spec *spec, fc
                               int64_t *bad);
 // Not collective. A folder of pictures that is not packed yet, with or without a level of splits:
 // folders named like an expression (or 0..7, as AffectNet numbers them) are classes, any others are
-// persons. Counts files by name (jpg jpeg png bmp ppm pgm), opens none. E_FORMAT when there are none.
+// persons. Counts files by name (jpg jpeg png bmp ppm pgm), opens none. E_FORMAT when there are
+// none.
 fct_status fct_inspect_pictures(const char *folder, const fct_inspect_spec *spec, fct_text *out);
 
 #endif

@@ -10,23 +10,23 @@
 typedef struct { // this rank's rows of one global batch
     int64_t epoch, step;
     int64_t rows, global_rows;
-    uint8_t *rgb;        // (rows, H, W, 3)
-    int64_t *picture;    // (rows) numbers in the mix
-    int32_t *expression; // (rows), -1 none
-    int64_t *identity;   // (rows), -1 none
-    float *landmarks;    // (rows, L, 2), after augmentation
+    uint8_t *rgb;             // (rows, H, W, 3)
+    int64_t *picture;         // (rows) numbers in the mix
+    int32_t *expression;      // (rows), -1 none
+    int64_t *identity;        // (rows), -1 none
+    float *landmarks;         // (rows, L, 2), after augmentation
     uint8_t *landmarks_valid; // (rows)
 } fct_batch;
 
 typedef struct {
     const fct_mix *mix;
-    fct_sampler *sampler;       // the loader alone uses it while it runs
+    fct_sampler *sampler; // the loader alone uses it while it runs
     const fct_augment *augment;
-    int is_plain;               // 1: no randomness (evaluation)
+    int is_plain; // 1: no randomness (evaluation)
     uint64_t seed;
     int rank, ranks;
-    int threads;                // >= 1
-    int ahead;                  // batches prepared in advance, >= 1
+    int threads; // >= 1
+    int ahead;   // batches prepared in advance, >= 1
 } fct_loader_spec;
 
 typedef struct fct_loader fct_loader;
@@ -35,8 +35,8 @@ typedef struct fct_loader fct_loader;
 // `augment` was created for another number of landmarks than the mix has.
 fct_status fct_loader_create(const fct_loader_spec *spec, fct_loader **out);
 void fct_loader_destroy(fct_loader *l); // stops the threads
-// Not collective. From here on batches come in order from (epoch, step), epoch after epoch; step may
-// be the number of steps: the start of the next epoch. Without seek they begin at (0, 0).
+// Not collective. From here on batches come in order from (epoch, step), epoch after epoch; step
+// may be the number of steps: the start of the next epoch. Without seek they begin at (0, 0).
 fct_status fct_loader_seek(fct_loader *l, int64_t epoch, int64_t step);
 // Not collective. The next batch, valid until the next call. A picture that cannot be read is the
 // status of the batch it belongs to (the lowest such row's; *out is set then too, for its epoch and

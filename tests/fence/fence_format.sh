@@ -5,8 +5,8 @@
 . "$(dirname "$0")/fence_lib.sh"
 need clang-format-14
 
-for file in $(sources '*.c' '*.h' '*.cu'); do
-    clang-format-14 --style=file --dry-run -Werror "$file" >/dev/null 2>&1 ||
-        complain "$file: run clang-format-14 -i on it"
-done
+found=$(sources '*.c' '*.h' '*.cu' |
+    xargs -r clang-format-14 --style=file --dry-run -Werror 2>&1 | sed -n 's/^\(.*\):[0-9]*:[0-9]*: error.*/\1/p' | uniq)
+[ -z "$found" ] || complain "run clang-format-14 -i on these:
+$found"
 exit "$bad"

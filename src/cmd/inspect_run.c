@@ -184,7 +184,7 @@ static fct_status list_steps(const char *folder, steps *out)
             fct_path_join(step, folder, e->d_name) != FCT_OK ||
             fct_path_join(commit, step, "COMMIT") != FCT_OK || !fct_path_is_file(commit))
             continue;
-        snprintf(out->name[out->n++], sizeof out->name[0], "%s", e->d_name);
+        memcpy(out->name[out->n++], e->d_name, strlen(e->d_name) + 1);
     }
     closedir(dir);
     qsort(out->name, (size_t)out->n, sizeof out->name[0], by_name);

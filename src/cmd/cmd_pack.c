@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+// facet pack: picture folders -> shards, on all ranks of the job.
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cmd.h"
+#include "facet/comm.h"
+#include "facet/log.h"
+#include "facet/pack.h"
+
+enum { RAW_SHARD_BYTES = 512 << 20, JPEG_SHARD_PICTURES = 16384 };
+
+typedef struct {
+    fct_pack_spec spec;
+    const char *split, *fit, *encoding, *on_bad;
+    int64_t size, width, height, shard_pictures, max_megapixels, max_mebibytes;
+} options;
+
+static fct_status peer_agree(void *ctx, fct_status mine, const char *what)
+{
+    return fct_comm_agree(ctx, mine, what);
+}
+
+static fct_status peer_sum(void *ctx, int64_t *values, size_t n)
+{
+    return fct_comm_reduce_i64(ctx, values, n, FCT_SUM);
+}
+
+static fct_status peer_gather_all(void *ctx, const void *mine, size_t n, void **out, size_t *total)
+{
+    void *all = NULL;
+    int64_t bytes = 0;
+    FCT_TRY(fct_comm_gather(ctx, mine, n, &all, total));
+    if (fct_comm_rank(ctx) == 0)
+        bytes = (int64_t)*total;
+    fct_status status = fct_comm_broadcast(ctx, &bytes, sizeof bytes, 0);
+    if (status == FCT_OK && fct_comm_rank(ctx) != 0)
+        all = malloc((size_t)bytes + 1);
+    if (status == FCT_OK)
+        status = fct_comm_agree(ctx, all ? FCT_OK : FCT_FAIL_NOMEM(bytes, "what is packed"),
+                                "gathering");
+    if (status == FCT_OK)
+        status = fct_comm_broadcast(ctx, all, (size_t)bytes, 0);
+    if (status != FCT_OK) {
+        free(all);
+        return status;
+    }
+    *out = all;
+    *total = (size_t)bytes;
+    return FCT_OK;
+}
+
+// "val=0.25", or the name that all pictures' split gets.
+static fct_status read_split(options *o)
+{
+    if (!o->split)
+        return FCT_OK;
+    if (strncmp(o->split, "val=", 4) != 0) {
+        o->spec.split = o->split;
+        return FCT_OK;
+    }
+    if (fct_text_to_f64(o->split + 4, &o->spec.val_share) != FCT_OK)
+        return FCT_FAIL(FCT_E_ARG, "--split %s: %s is no number", o->split, o->split + 4);
+    return FCT_OK;
+}
+
+static int choose(const char *word, const char *const *words, int n)
+{
+    for (int i = 0; i < n; i++)
+        if (!strcmp(word, words[i]))
+            return i;
+    return 0;
+}
+
+static fct_status fill_spec(options *o)
+{
+    static const char *const fits[] = { "crop", "pad", "stretch" };
+    fct_pack_spec *s = &o->spec;
+    FCT_TRY(read_split(o));
+    s->fit = (fct_fit)choose(o->fit, fits, 3);
+    s->is_jpeg = !strcmp(o->encoding, "jpeg");
+    s->stop_on_bad = !strcmp(o->on_bad, "stop");
+    s->height = (int)(o->height ? o->height : o->size);
+    s->width = (int)(o->width ? o->width : o->size);
+    s->shard_pictures = o->shard_pictures;
+    if (!s->shard_pictures)
+        s->shard_pictures = s->is_jpeg ? JPEG_SHARD_PICTURES
+                                       : RAW_SHARD_BYTES / ((int64_t)s->height * s->width * 3) + 1;
+    s->limits = fct_image_default_limits;
+    s->limits.max_pixels = o->max_megapixels * 1000000;
+    s->limits.max_bytes = (size_t)o->max_mebibytes << 20;
+    return FCT_OK;
+}
+
+static fct_status pack_on_all_ranks(options *o, fct_text *summary)
+{
+    fct_comm *comm;
+    FCT_TRY(fct_comm_create("auto", &comm));
+    fct_log_set_rank(fct_comm_rank(comm), fct_comm_size(comm));
+    if (!o->spec.threads) {
+        long cores = sysconf(_SC_NPROCESSORS_ONLN) / fct_comm_local_size(comm);
+        o->spec.threads = cores < 1 ? 1 : (int)cores;
+    }
+    const fct_pack_peers peers = {
+        fct_comm_rank(comm), fct_comm_size(comm), comm, peer_agree, peer_sum, peer_gather_all
+    };
+    fct_status status = fct_pack(&o->spec, &peers, summary);
+    int is_first = peers.rank == 0;
+    fct_comm_destroy(comm);
+    if (status == FCT_OK && is_first)
+        printf("%s", summary->data);
+    return status;
+}
+
+int fct_cmd_pack(int argc, char **argv)
+{
+    options o = { .spec = { .format = "auto", .quality = 95, .seed = 1 },
+                  .fit = "crop",
+                  .encoding = "raw",
+                  .on_bad = "skip",
+                  .size = 224,
+                  .max_megapixels = fct_image_default_limits.max_pixels / 1000000,
+                  .max_mebibytes = (int64_t)(fct_image_default_limits.max_bytes >> 20) };
+    int64_t quality = o.spec.quality, threads = 0, seed = 1;
+    const fct_arg args[] = {
+        { "-o|--output", FCT_ARG_STR, &o.spec.output, "DIR", 0, 0, "the folder of the packed set; needed" },
+        { "--format", FCT_ARG_STR, &o.spec.format, "auto|expression|identity|flat", 0, 0,
+          "a folder a class, a folder a person, pictures without labels" },
+        { "--class-map", FCT_ARG_STR, &o.spec.class_map, "MAP", 0, 0,
+          "classes of the folders: a=happy,b=sad,c=null or a JSON file" },
+        { "--split", FCT_ARG_STR, &o.split, "val=SHARE|NAME", 0, 0,
+          "val=0.25 gives that share of each class to val; a name is the only split's" },
+        { "--seed", FCT_ARG_INT, &seed, "N", 0, 9e15, "chooses who goes to val" },
+        { "--size", FCT_ARG_INT, &o.size, "PIXELS", 16, 8192, "sides of the stored pictures" },
+        { "--height", FCT_ARG_INT, &o.height, "PIXELS", 0, 8192, "instead of --size" },
+        { "--width", FCT_ARG_INT, &o.width, "PIXELS", 0, 8192, "instead of --size" },
+        { "--fit", FCT_ARG_STR, &o.fit, "crop|pad|stretch", 0, 0,
+          "fill and cut the middle, fit with black around, or distort; landmarks follow" },
+        { "--encoding", FCT_ARG_STR, &o.encoding, "raw|jpeg", 0, 0,
+          "raw is faster to read, jpeg smaller" },
+        { "--quality", FCT_ARG_INT, &quality, "N", 1, 100, "of --encoding jpeg" },
+        { "--shard-size", FCT_ARG_INT, &o.shard_pictures, "PICTURES", 0, 1e9,
+          "most pictures in a shard; 0: about 512 MiB of raw ones" },
+        { "--landmarks", FCT_ARG_STR, &o.spec.landmarks, "FILE[,FILE]", 0, 0,
+          "JSON: path -> [[x, y], ...] of 5 or 10 points in 0..1, or null" },
+        { "--au", FCT_ARG_STR, &o.spec.action_units, "FILE", 0, 0,
+          "csv: path,AU1,AU2,... of 0, 1 or empty" },
+        { "--on-bad", FCT_ARG_STR, &o.on_bad, "skip|stop", 0, 0,
+          "skip lists bad pictures in bad.csv" },
+        { "--max-megapixels", FCT_ARG_INT, &o.max_megapixels, "N", 1, 1000,
+          "larger pictures are bad" },
+        { "--max-mebibytes", FCT_ARG_INT, &o.max_mebibytes, "N", 1, 1000, "larger files are bad" },
+        { "--threads", FCT_ARG_INT, &threads, "N", 0, 1024,
+          "decoding threads of each rank; 0: all cores" },
+        { "--quiet", FCT_ARG_FLAG, &o.spec.quiet, NULL, 0, 0, "no progress bar" },
+    };
+    const fct_arg_table table = {
+        .usage = "facet pack INPUT -o DIR [options]",
+        .about = "Turns a folder of pictures into HDF5 shards. Under mpirun or srun, all ranks "
+                 "take part.",
+        .arg = args,
+        .n = sizeof args / sizeof *args,
+        .min_positional = 1,
+        .max_positional = 1,
+    };
+    int n, done;
+    fct_text summary = { 0 };
+    fct_status status = fct_args_parse(&table, argc, argv, &n, &done);
+    if (status != FCT_OK || done)
+        return fct_cmd_exit(status);
+    if (!o.spec.output)
+        return fct_cmd_exit(FCT_FAIL(
+            FCT_E_ARG, "-o: the folder of the packed set is missing\nusage: %s", table.usage));
+    o.spec.input = argv[1];
+    o.spec.quality = (int)quality;
+    o.spec.threads = (int)threads;
+    o.spec.seed = (uint64_t)seed;
+    status = fill_spec(&o);
+    if (status == FCT_OK)
+        status = pack_on_all_ranks(&o, &summary);
+    fct_text_release(&summary);
+    return fct_cmd_exit(status);
+}

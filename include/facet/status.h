@@ -42,7 +42,15 @@ void fct_fail_clear(void);
 // Not collective. Makes `text` this thread's last failure: carries a failure from another thread.
 fct_status fct_fail_set(fct_status status, const char *text);
 
-#define FCT_FAIL(status, ...) fct_fail_at(__FILE__, __LINE__, (status), __VA_ARGS__)
+// Passes the status around fct_fail_at, so that the compiler sees that a constant one is not FCT_OK
+// and does not take what a failed call left alone for used. `status` must have no side effects.
+static inline fct_status fct_fail_pass(fct_status told, fct_status status)
+{
+    (void)told;
+    return status;
+}
+#define FCT_FAIL(status, ...)                                                                      \
+    fct_fail_pass(fct_fail_at(__FILE__, __LINE__, (status), __VA_ARGS__), (status))
 #define FCT_FAIL_NOMEM(bytes, what)                                                                \
     FCT_FAIL(FCT_E_NOMEM, "cannot get %zu bytes for %s", (size_t)(bytes), (what))
 

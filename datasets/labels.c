@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Names: expression classes and the folder names that mean them, landmark orders, mirrored points.
 #include <string.h>
-#include <strings.h>
 
+#include "ascii.h"
 #include "facet/labels.h"
 #include "facet/text.h"
 
@@ -28,7 +28,7 @@ enum { ALIASES = sizeof alias_class / sizeof alias_class[0] };
 int fct_expression_from_alias(const char *folder)
 {
     for (int i = 0; i < ALIASES; i++)
-        if (!strcasecmp(folder, alias_name[i]))
+        if (fct_ascii_equal(folder, strlen(folder), alias_name[i]))
             return alias_class[i];
     return -1;
 }

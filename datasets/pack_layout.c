@@ -2,8 +2,8 @@
 // What the folders' names say: which level is the split, which the class or the person.
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
+#include "ascii.h"
 #include "facet/log.h"
 #include "pack_parts.h"
 
@@ -15,7 +15,7 @@ static int split_of_folder(const char *name, size_t n)
                                          "validation", "test",     "testing" };
     static const int means[] = { 0, 0, 1, 1, 1, 2, 2 };
     for (size_t i = 0; i < sizeof means / sizeof means[0]; i++)
-        if (strlen(alias[i]) == n && !strncasecmp(name, alias[i], n))
+        if (fct_ascii_equal(name, n, alias[i]))
             return means[i];
     return -1;
 }

@@ -3,8 +3,8 @@
 // unknown.
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
+#include "ascii.h"
 #include "facet/dataset.h"
 #include "facet/path.h"
 #include "pack_parts.h"
@@ -47,7 +47,7 @@ static fct_status read_header(reader *r, fct_unit_table *out)
     char *field;
     int ends_line = 0;
     FCT_TRY(next_field(r, &field, &ends_line));
-    if (strcasecmp(field, "path") != 0 || ends_line)
+    if (!fct_ascii_equal(field, strlen(field), "path") || ends_line)
         return FCT_FAIL(FCT_E_FORMAT,
                         "%s:1: the header must be path,AU1,AU2,..., it begins with \"%s\"", r->file,
                         field);
@@ -67,7 +67,7 @@ static fct_status read_cell(const reader *r, const char *field, int8_t *out)
     double x;
     *out = -1;
     for (size_t i = 0; i < sizeof unknown / sizeof unknown[0]; i++)
-        if (!strcasecmp(field, unknown[i]))
+        if (fct_ascii_equal(field, strlen(field), unknown[i]))
             return FCT_OK;
     if (fct_text_to_f64(field, &x) != FCT_OK || (x != 0 && x != 1))
         return FCT_FAIL(FCT_E_FORMAT,

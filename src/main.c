@@ -14,6 +14,7 @@ typedef struct {
 
 static const command commands[] = {
     { "synth", "draws faces with known labels: data to try everything with", fct_cmd_synth },
+    { "pack", "turns folders of pictures into HDF5 shards", fct_cmd_pack },
     { "train", "trains; under mpirun or srun on all ranks", fct_cmd_train },
     { "eval", "scores a checkpoint on a packed set", fct_cmd_eval },
     { "inspect", "what a packed set, a picture folder, a checkpoint or a run holds",

@@ -27,9 +27,10 @@ size_t fct_case_elements(const fct_shape *s);
 // that nothing unwritten goes unseen. E_ARG when the padding of an output is not zero afterwards.
 fct_status fct_case_run(fct_backend *b, fct_case *c);
 
-// One line of a shape file is one layer: calls `visit` with every op of the layer, its inputs
-// consistent (masks, indices and statistics come from the forward pass of `judge`).
+// One line of a shape file is one layer: calls `visit` with every op of the layer, forward before
+// backward, the inputs consistent (masks, indices and statistics come from `judge`).
 typedef fct_status (*fct_case_visit)(void *ctx, const char *line, fct_case *c);
+fct_status fct_case_file(fct_backend *judge, const char *path, fct_case_visit visit, void *ctx);
 fct_status fct_case_layer(fct_backend *judge, const char *line, fct_case_visit visit, void *ctx);
 
 #endif

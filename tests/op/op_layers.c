@@ -203,10 +203,11 @@ static fct_status bn_layer(const layer *l, const int *v)
     FCT_TRY(fct_case_init(&forward, &d));
     fill_bn(&forward, 1);
     FCT_TRY(fct_case_run(l->judge, &forward));
+    FCT_TRY(l->visit(l->ctx, l->line, &forward));
     FCT_TRY(bn_backward(l, FCT_OP_BN_BWD, v, &forward));
     FCT_TRY(bn_backward(l, FCT_OP_BN_BWD_SUM, v, &forward));
     FCT_TRY(bn_backward(l, FCT_OP_BN_BWD_APPLY, v, &forward));
-    FCT_TRY(visit(l, &forward));
+    fct_case_release(&forward);
     FCT_TRY(bn_sum_and_apply(l, v, relu, add));
     fct_case infer;
     d = bn_forward_desc(FCT_OP_BN_INFER, v, relu, add);
@@ -335,4 +336,22 @@ fct_status fct_case_layer(fct_backend *judge, const char *line, fct_case_visit v
     default:
         return normalize_layer(&l, v);
     }
+}
+
+fct_status fct_case_file(fct_backend *judge, const char *path, fct_case_visit visitor, void *ctx)
+{
+    char line[128];
+    fct_status s = FCT_OK;
+    FILE *f = fopen(path, "r");
+    if (!f)
+        return FCT_FAIL(FCT_E_IO, "%s: cannot open", path);
+    while (s == FCT_OK && fgets(line, sizeof line, f)) {
+        line[strcspn(line, "\n")] = 0;
+        if (line[0] && line[0] != '#')
+            s = fct_case_layer(judge, line, visitor, ctx);
+        if (s != FCT_OK)
+            printf("FAILED in: %s\n", line);
+    }
+    fclose(f);
+    return s;
 }

@@ -3,7 +3,6 @@
 // the command line; outputs in the memory of inputs too, where the contract allows it.
 #include <math.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "op_case.h"
 
@@ -137,24 +136,6 @@ static fct_status visit(void *ctx, const char *line, fct_case *c)
     return s == FCT_OK ? compare_aliases(t, line, c) : s;
 }
 
-static fct_status run_file(test *t, const char *path)
-{
-    char line[128];
-    fct_status s = FCT_OK;
-    FILE *f = fopen(path, "r");
-    if (!f)
-        return FCT_FAIL(FCT_E_IO, "%s: cannot open", path);
-    while (s == FCT_OK && fgets(line, sizeof line, f)) {
-        line[strcspn(line, "\n")] = 0;
-        if (line[0] && line[0] != '#')
-            s = fct_case_layer(t->judge, line, visit, t);
-        if (s != FCT_OK)
-            printf("FAILED in: %s\n", line);
-    }
-    fclose(f);
-    return s;
-}
-
 int main(int argc, char **argv)
 {
     test t = { .failures = 0 };
@@ -163,7 +144,7 @@ int main(int argc, char **argv)
     if (s == FCT_OK)
         s = fct_backend_find("cpu")->create(&spec, &t.cpu);
     for (int i = 1; i < argc && s == FCT_OK; i++)
-        s = run_file(&t, argv[i]);
+        s = fct_case_file(t.judge, argv[i], visit, &t);
     for (int op = 0; op < FCT_OP_COUNT; op++)
         printf("%-18s %3d runs, worst error %8.2g of %g\n", fct_op_name((fct_op)op), t.runs[op],
                t.worst[op], tolerance[op]);

@@ -69,7 +69,9 @@ void fct_bucket_node_destroy(fct_buckets *b)
         MPI_Win_free(&node->window);
     }
     if (b->c->broken == FCT_OK || node->done == node->started)
-        free(node->staging); // else MPI may still read from it
+        free(node->staging);
+    else
+        fct_mpi_keep(node->m, node->staging);
     free(node->staging_at);
     free(node->request);
     free(node->progress);

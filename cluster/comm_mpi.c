@@ -135,6 +135,15 @@ static void read_patience(fct_comm_mpi *m)
         fct_text_to_f64(text, &m->limit_s);
 }
 
+void fct_mpi_keep(fct_comm_mpi *m, void *memory)
+{
+    void **more = realloc(m->kept, (size_t)(m->kept_n + 1) * sizeof *more);
+    if (!more)
+        return; // then it lasts until the process ends
+    m->kept = more;
+    m->kept[m->kept_n++] = memory;
+}
+
 static void mpi_destroy(fct_comm *c)
 {
     fct_comm_mpi *m = (fct_comm_mpi *)c;
@@ -147,6 +156,9 @@ static void mpi_destroy(fct_comm *c)
         MPI_Finalize();
     else if (c->broken != FCT_OK)
         return; // MPI lives on and may still write to our memory
+    for (int i = 0; i < m->kept_n; i++)
+        free(m->kept[i]);
+    free(m->kept);
     free(m->scratch);
     free(m->telling);
     free(m->slot);

@@ -30,6 +30,8 @@ typedef struct {
     void *scratch;        // all small collectives go through it: a cancelled one may write for ever
     int is_crowded;       // more ranks than cores here: never spin
     double limit_s;       // a wait longer than this is a failure, 0 never
+    void **kept;          // memory that cancelled operations may still touch, freed after MPI ended
+    int kept_n;
 } fct_comm_mpi;
 
 // How long somebody has been waiting, and how patiently; init with {0}.
@@ -51,6 +53,9 @@ fct_status fct_mpi_poll(fct_comm_mpi *m);
 // Collective over the node. A window of `bytes` for each local rank, zeroed, 64-byte aligned;
 // `segment` [local_size] gets where each one's lies.
 fct_status fct_mpi_window_create(fct_comm_mpi *m, size_t bytes, MPI_Win *out, void **segment);
+
+// Not collective. Frees `memory` once MPI has ended.
+void fct_mpi_keep(fct_comm_mpi *m, void *memory);
 
 // comm_cancel.c
 fct_status fct_cancel_open(fct_comm_mpi *m);

@@ -238,10 +238,10 @@ static void damage_byte(const char *file, size_t at, const char *named)
     in_step(path, 20, file);
     assert_int_equal(fct_path_read(path, 1 << 30, &bytes, &n), FCT_OK);
     at %= n;
-    bytes[at] ^= 1 << at % 8;
+    bytes[at] = (char)(bytes[at] ^ 1 << at % 8);
     put(path, bytes, n);
     check_damage(named);
-    bytes[at] ^= 1 << at % 8;
+    bytes[at] = (char)(bytes[at] ^ 1 << at % 8);
     put(path, bytes, n);
     free(bytes);
 }

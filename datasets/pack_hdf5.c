@@ -33,14 +33,16 @@ fct_status fct_h5_fail(const char *path, const char *what)
 
 fct_status fct_h5_create(const char *path, size_t first_bytes, hid_t *out)
 {
-    hid_t access = H5Pcreate(H5P_FILE_ACCESS);
+    hid_t access = H5Pcreate(H5P_FILE_ACCESS), create = H5Pcreate(H5P_FILE_CREATE);
     hsize_t threshold = first_bytes < FCT_PACK_DATA_AT ? first_bytes : FCT_PACK_DATA_AT;
     *out = -1;
     if (access >= 0 && H5Pset_libver_bounds(access, H5F_LIBVER_V110, H5F_LIBVER_V110) >= 0 &&
         H5Pset_alignment(access, threshold, FCT_PACK_DATA_AT) >= 0 &&
-        H5Pset_file_locking(access, 0, 1) >= 0)
-        *out = H5Fcreate(path, H5F_ACC_TRUNC, H5P_DEFAULT, access);
+        H5Pset_file_locking(access, 0, 1) >= 0 &&
+        H5Pset_obj_track_times(create, 0) >= 0) // the root group's: same pictures, same bytes
+        *out = H5Fcreate(path, H5F_ACC_TRUNC, create, access);
     fct_status status = *out >= 0 ? FCT_OK : fct_h5_fail(path, "cannot create the file");
+    H5Pclose(create);
     H5Pclose(access);
     return status;
 }

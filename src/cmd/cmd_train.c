@@ -33,7 +33,7 @@ int fct_cmd_train(int argc, char **argv)
     int positional, done, stopped = 0;
     const fct_arg args[] = {
         { "--resume", FCT_ARG_STR, &spec.resume, "RUN", 0, 0,
-          "go on exactly where a run stopped: a run directory, a checkpoint, or the newest run "
+          "go on exactly where a run stopped: its directory, a checkpoint, or auto: the newest run "
           "like this one" },
         { "--dry-run", FCT_ARG_FLAG, &spec.dry_run, NULL, 0, 0,
           "plan memory and steps, train nothing" },

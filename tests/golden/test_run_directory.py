@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The run directory holds what it should; metrics.csv opens with the studies' columns; eval repeats the
+last evaluation of the run; a signal asks for a checkpoint; wrong use ends with 2 and one line."""
+import csv
+import json
+import os
+import signal
+import subprocess
+import time
+
+from golden import FACET, SMALL, data, facet, workspace
+
+STUDY = ("epoch,train_loss,val_loss,train_expr_acc,val_expr_acc,train_lm_error,val_lm_error,expression_weight,"
+         "landmark_weight,learning_rate,expression_log_var,landmark_log_var").split(",")
+
+
+def study_summary(path):
+    """What the studies' notebook prints of metrics.csv, with its own expressions."""
+    try:
+        import pandas
+    except ImportError:
+        return print("pandas is not installed: the notebook's summary was not tried")
+    df = pandas.read_csv(path)
+    assert df["epoch"].max() == 2
+    for name in STUDY[1:]:
+        "%.4f -> %.4f" % (df[name].iloc[0], df[name].iloc[-1])
+    assert 1 <= df["val_expr_acc"].idxmax() + 1 <= 2
+    ratio = df["landmark_weight"] / df["expression_weight"]
+    assert (ratio > 0).all()
+
+
+def check_run(packed, top):
+    run = os.path.join(top, "run")
+    _, _, err = facet("train", *SMALL, "data.path=" + packed, "run.dir=" + run, ranks=2)
+    assert "Epoch 1/2 — train_loss: " in err and " | val_loss: " in err and " val_acc: " in err
+    with open(os.path.join(run, "metrics.csv")) as f:
+        rows = list(csv.DictReader(f))
+    assert list(rows[0])[:12] == STUDY and [r["epoch"] for r in rows] == ["1", "2"]
+    assert 0 <= float(rows[1]["val_expr_acc"]) <= 100
+    study_summary(os.path.join(run, "metrics.csv"))
+    manifest = json.load(open(os.path.join(run, "manifest.json")))
+    assert manifest["ranks"] == 2 and len(manifest["hosts"]) == 2
+    for name in ("config.cfg", "train.log", "steps.csv", "predictions/val_epoch_002.csv", "checkpoints/last"):
+        assert os.path.exists(os.path.join(run, name)), name
+    for ranks in (1, 3):
+        _, out, _ = facet("eval", os.path.join(run, "checkpoints", "last"), packed, "--json", ranks=ranks)
+        score = json.loads(out)
+        assert abs(100 * score["accuracy"] - float(rows[1]["val_expr_acc"])) < 1e-4
+        assert abs(score["landmark_nme"] - float(rows[1]["val_lm_nme"])) < 1e-4 * score["landmark_nme"]
+    _, _, err = facet("train", "data.path=" + packed, "run.dir=" + run, want=1)
+    assert "already holds a run" in err and "hint:" in err
+
+
+def check_signal(packed, top):
+    run = os.path.join(top, "signalled")
+    env = dict(os.environ, OMP_NUM_THREADS="1")
+    job = subprocess.Popen([FACET, "train", *SMALL, "train.epochs=500", "data.path=" + packed, "run.dir=" + run],
+                           stderr=subprocess.PIPE, text=True, env=env)
+    while not os.path.exists(os.path.join(run, "steps.csv")):
+        time.sleep(0.05)
+        assert job.poll() is None, job.stderr.read()
+    job.send_signal(signal.SIGUSR1)
+    _, err = job.communicate(timeout=60)
+    assert job.returncode == 75 and "--resume" in err, err[-1000:]
+
+
+def check_wrong_use(packed):
+    cases = [(["train", "data.pth=x"], "data.path"), (["train", "data.path=/nowhere"], "/nowhere"),
+             (["train"], "data.path is empty"), (["train", "data.path=" + packed, "model.backbone=vgg"], "resnet18"),
+             (["train", "/nowhere.cfg"], "/nowhere.cfg"), (["eval", "/nowhere", packed], "/nowhere"),
+             (["train", "data.path=" + packed, "data.batch_size=7", "train.accumulate=2"], "train.accumulate")]
+    for arguments, word in cases:
+        code, _, err = facet(*arguments, want=None)
+        assert code in (1, 2) and err.count("facet: error:") == 1 and word in err, (arguments, code, err)
+
+
+def check_dry_run(packed):
+    _, out, _ = facet("train", *SMALL, "data.path=" + packed, "--dry-run", ranks=2)
+    facts = dict(line.split(" ", 1) for line in out.splitlines())
+    assert int(facts["steps"]) == 2 * int(facts["steps_per_epoch"]) > 0
+    assert int(facts["memory_per_rank_bytes"]) > 4 * int(facts["parameters"])
+
+
+def main():
+    packed = data()
+    with workspace() as top:
+        check_run(packed, top)
+        check_signal(packed, top)
+        check_wrong_use(packed)
+        check_dry_run(packed)
+
+
+main()

@@ -264,9 +264,16 @@ static fct_status read_text_is(const fct_shard *s, hid_t file, const char *name,
 
 static fct_status read_version(const fct_shard *s, hid_t file)
 {
-    int unused;
-    FCT_TRY(read_text_is(s, file, FCT_SHARD_ATTR_FORMAT, FCT_SHARD_FORMAT_NAME,
-                         FCT_SHARD_FORMAT_NAME, &unused));
+    char *format = NULL;
+    FCT_TRY(read_text(s, file, FCT_SHARD_ATTR_FORMAT, &format));
+    fct_status status = FCT_OK;
+    if (strcmp(format, FCT_SHARD_FORMAT_NAME)) // <split>.h5 has "facet-set"
+        status = FCT_FAIL(FCT_E_FORMAT,
+                          "%s: attribute format: \"%.40s\" where \"%s\" is expected\nname a packed "
+                          "folder or one of its shards",
+                          s->file, format, FCT_SHARD_FORMAT_NAME);
+    free(format);
+    FCT_TRY(status);
     int64_t version = 0;
     FCT_TRY(read_number(s, file, FCT_SHARD_ATTR_VERSION, H5T_NATIVE_INT64, &version));
     if (version != FCT_SHARD_VERSION)

@@ -75,8 +75,8 @@ static void start_thread(fct_saver *s)
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    s->has_thread =
-        fct_part_may_use_thread() && pthread_create(&s->thread, NULL, write_all, s) == 0;
+    s->has_thread = fct_part_may_use_thread() && !fct_fault("checkpoint.thread") &&
+                    pthread_create(&s->thread, NULL, write_all, s) == 0;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (!s->has_thread)
         write_all(s);

@@ -25,11 +25,11 @@ void fct_synth_class_folder(const fct_synth_spec *spec, int expression, char out
 static int next_class(const int64_t *count, int64_t done, int classes)
 {
     int best = 0;
-    double most = -1e30;
+    double most = -1e30, all = classes == 8 ? 1 : 1 - share[7];
     if (done < classes)
         return (int)done;
     for (int c = 0; c < classes; c++) {
-        double lag = share[c] * (double)(done + 1) - (double)count[c];
+        double lag = share[c] / all * (double)(done + 1) - (double)count[c];
         if (lag > most) {
             most = lag;
             best = c;

@@ -122,9 +122,8 @@ static void tell_split(const fct_plan *plan, int split, const tally *t, fct_text
             "%s: only %.1f %% of the pictures have landmarks; a detector finds more than 80 %%",
             h->split[split].name, percent(t->with_landmarks, t->rows));
     if (t->cut)
-        fct_text_add(
-            out, "  %lld pictures lost their landmarks: some points lie outside of what is kept\n",
-            (long long)t->cut);
+        fct_text_add(out, "  landmarks lost, since points lie outside of what is kept: %lld\n",
+                     (long long)t->cut);
 }
 
 static void tell_left_out(const fct_plan *plan, int64_t bad, fct_text *out)

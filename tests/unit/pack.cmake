@@ -1,0 +1,4 @@
+fct_unit_test(test_labels LINKS facet_datasets facet_core)
+fct_unit_test(test_image LINKS facet_datasets facet_core)
+fct_unit_test(test_pack_plan LINKS facet_datasets facet_core)
+fct_unit_test(test_pack LINKS facet_datasets facet_core)

@@ -62,7 +62,7 @@ static fct_status read_pixels(const fct_image_source *src, cursor *c, int64_t ma
                 return FCT_FAIL(FCT_E_FORMAT, "%s: PNM is cut short at pixel %zu of %zu", src->name,
                                 i, pixels);
             x = x > maxval ? maxval : x;
-            rgb[k] = maxval == 255 ? (uint8_t)x : (uint8_t)((x * 255 + maxval / 2) / maxval);
+            rgb[k] = (uint8_t)(maxval == 255 ? x : (x * 255 + maxval / 2) / maxval);
         }
         if (channels == 1)
             rgb[1] = rgb[2] = rgb[0];

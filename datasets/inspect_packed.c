@@ -86,38 +86,18 @@ static int64_t count_valence(const fct_dataset *d)
     return n;
 }
 
-typedef struct {
-    int64_t nulls, negatives, positives;
-} unit_count;
-
-static unit_count count_unit(const fct_dataset *d, int unit)
+static void count_units(const fct_dataset *d, fct_unit_count count[FCT_MAX_AUS])
 {
     const fct_dataset_info *info = fct_dataset_describe(d);
     const int8_t *au = fct_dataset_action_units(d);
-    unit_count c = { 0 };
-    for (int64_t i = 0; i < info->pictures; i++) {
-        int8_t v = au[i * info->action_units + unit];
-        c.nulls += v < 0;
-        c.negatives += v == 0;
-        c.positives += v > 0;
-    }
-    return c;
+    for (int u = 0; u < info->action_units; u++)
+        count[u] = (fct_unit_count){ .name = info->action_unit_name[u] };
+    for (int64_t i = 0; i < info->pictures; i++)
+        for (int u = 0; u < info->action_units; u++)
+            fct_unit_count_add(&count[u], au[i * info->action_units + u]);
 }
 
 // ---- text
-
-static void units_text(const fct_dataset *d, fct_text *out)
-{
-    const fct_dataset_info *info = fct_dataset_describe(d);
-    fct_text_add(out, "  %-12s %10s %10s %10s %7s\n", "action unit", "positive", "negative", "null",
-                 "null");
-    for (int u = 0; u < info->action_units; u++) {
-        unit_count c = count_unit(d, u);
-        fct_text_add(out, "  %-12.40s %10lld %10lld %10lld %6.1f%%\n", info->action_unit_name[u],
-                     (long long)c.positives, (long long)c.negatives, (long long)c.nulls,
-                     100.0 * (double)c.nulls / (double)info->pictures);
-    }
-}
 
 static void head_text(const fct_dataset_info *info, fct_text *out)
 {
@@ -153,10 +133,13 @@ static fct_status labels_text(const fct_dataset *d, const report *r)
     if (fct_dataset_valence_arousal(d))
         fct_text_add(r->out, "  valence and arousal: %lld pictures with\n",
                      (long long)count_valence(d));
-    if (info->action_units > 0 && r->spec->is_action_units)
-        units_text(d, r->out);
-    else if (info->action_units > 0)
+    if (info->action_units > 0 && r->spec->is_action_units) {
+        fct_unit_count units[FCT_MAX_AUS];
+        count_units(d, units);
+        fct_unit_counts_text(units, info->action_units, r->out);
+    } else if (info->action_units > 0) {
         fct_text_add(r->out, "  action units: %d, --au counts them\n", info->action_units);
+    }
     return FCT_OK;
 }
 
@@ -200,20 +183,6 @@ static void head_json(const fct_dataset_info *info, fct_text *out)
     fct_text_add(out, ",\"data_hash\":\"%016" PRIx64 "\"", info->data_hash);
 }
 
-static void units_json(const fct_dataset *d, fct_text *out)
-{
-    const fct_dataset_info *info = fct_dataset_describe(d);
-    fct_text_add(out, ",\"action_units\":[");
-    for (int u = 0; u < info->action_units; u++) {
-        unit_count c = count_unit(d, u);
-        fct_text_add(out, "%s{\"name\":", u ? "," : "");
-        fct_text_add_json(out, info->action_unit_name[u]);
-        fct_text_add(out, ",\"positive\":%lld,\"negative\":%lld,\"null\":%lld}",
-                     (long long)c.positives, (long long)c.negatives, (long long)c.nulls);
-    }
-    fct_text_add(out, "]");
-}
-
 static fct_status labels_json(const fct_dataset *d, const report *r)
 {
     const fct_dataset_info *info = fct_dataset_describe(d);
@@ -236,8 +205,12 @@ static fct_status labels_json(const fct_dataset *d, const report *r)
     }
     if (fct_dataset_valence_arousal(d))
         fct_text_add(r->out, ",\"with_valence_arousal\":%lld", (long long)count_valence(d));
-    if (info->action_units > 0)
-        units_json(d, r->out);
+    if (info->action_units > 0) {
+        fct_unit_count units[FCT_MAX_AUS];
+        count_units(d, units);
+        fct_text_add(r->out, ",\"action_units\":");
+        fct_unit_counts_json(units, info->action_units, r->out);
+    }
     return FCT_OK;
 }
 

@@ -31,6 +31,14 @@ fct_person_counts fct_person_counts_of(int64_t *count, int64_t n);
 void fct_person_counts_text(const fct_person_counts *c, fct_text *out);
 void fct_person_counts_json(const fct_person_counts *c, fct_text *out);
 
+typedef struct {
+    const char *name; // belongs to the caller
+    int64_t positives, negatives, nulls;
+} fct_unit_count;
+void fct_unit_count_add(fct_unit_count *count, int8_t value); // -1 null, 0, 1
+void fct_unit_counts_text(const fct_unit_count *count, int n, fct_text *out);
+void fct_unit_counts_json(const fct_unit_count *count, int n, fct_text *out);
+
 enum { FCT_BAD_LISTED = 1000 };
 typedef struct {
     int64_t pictures; // damaged

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// The table of classes: counts, shares, imbalance, landmark coverage; and pictures a person.
+// The tables of an inspection: classes with shares and landmark coverage, persons, action units.
 #include <stdlib.h>
 #include <string.h>
 
 #include "inspect_parts.h"
 
-// docs/metrics.md: below this share of landmarks a detector missed too many faces.
+// Below this share of landmarks a detector missed too many faces.
 static const double low_coverage_percent = 80;
 
 typedef struct {
@@ -147,4 +147,36 @@ void fct_person_counts_json(const fct_person_counts *c, fct_text *out)
         out, "{\"persons\":%lld,\"pictures\":%lld,\"least\":%lld,\"median\":%lld,\"most\":%lld}",
         (long long)c->persons, (long long)c->pictures, (long long)c->least, (long long)c->median,
         (long long)c->most);
+}
+
+void fct_unit_count_add(fct_unit_count *count, int8_t value)
+{
+    count->nulls += value < 0;
+    count->negatives += value == 0;
+    count->positives += value > 0;
+}
+
+void fct_unit_counts_text(const fct_unit_count *count, int n, fct_text *out)
+{
+    fct_text_add(out, "  %-12s %10s %10s %10s %7s\n", "action unit", "positive", "negative", "null",
+                 "null");
+    for (int u = 0; u < n; u++) {
+        const fct_unit_count *c = &count[u];
+        fct_text_add(out, "  %-12.40s %10lld %10lld %10lld %6.1f%%\n", c->name,
+                     (long long)c->positives, (long long)c->negatives, (long long)c->nulls,
+                     percent(c->nulls, c->positives + c->negatives + c->nulls));
+    }
+}
+
+void fct_unit_counts_json(const fct_unit_count *count, int n, fct_text *out)
+{
+    fct_text_add(out, "[");
+    for (int u = 0; u < n; u++) {
+        fct_text_add(out, "%s{\"name\":", u ? "," : "");
+        fct_text_add_json(out, count[u].name);
+        fct_text_add(out, ",\"positive\":%lld,\"negative\":%lld,\"null\":%lld}",
+                     (long long)count[u].positives, (long long)count[u].negatives,
+                     (long long)count[u].nulls);
+    }
+    fct_text_add(out, "]");
 }

@@ -13,6 +13,9 @@ typedef struct {
     int is_action_units; // positives, negatives and nulls of every action unit
     int threads;         // of verify, >= 1
     int is_quiet;        // no progress
+    const char *class_map;    // pictures only: as fct_pack_spec.class_map, or NULL
+    const char *landmarks;    // pictures only: JSON cache, or NULL
+    const char *action_units; // pictures only: csv, or NULL
 } fct_inspect_spec;
 
 // Not collective. 1 when `path` is a shard file or a folder with shards in it (by their names).
@@ -24,10 +27,9 @@ int fct_inspect_is_packed(const char *path);
 // fct_dataset_open's; with is_verify a split that cannot be opened is counted in `bad` instead.
 fct_status fct_inspect_packed(const char *path, const fct_inspect_spec *spec, fct_text *out,
                               int64_t *bad);
-// Not collective. A folder of pictures that is not packed yet, with or without a level of splits:
-// folders named like an expression (or 0..7, as AffectNet numbers them) are classes, any others are
-// persons. Counts files by name (jpg jpeg png bmp ppm pgm), opens none. E_FORMAT when there are
-// none.
+// Not collective. A folder of pictures that is not packed yet, understood as fct_pack would: class
+// folders by alias or AffectNet's numbers, or a folder a person, below a level of splits or not.
+// Opens no picture. E_FORMAT when there are none, E_ARG names a folder that does not fit.
 fct_status fct_inspect_pictures(const char *folder, const fct_inspect_spec *spec, fct_text *out);
 
 #endif

@@ -128,7 +128,7 @@ def test_study_counts():
     claim("happy 11,398, 22.9 %, 14.3 % expected", lines["happy"] == ["11398", "22.9%", "14.3%"])
     claim("neutral", lines["neutral"] == ["8166", "16.4%", "14.3%"])
     claim("sad", lines["sad"] == ["6535", "13.1%", "14.3%"])
-    claim("angry", lines["anger"] == ["5920", "11.9%", "14.3%"])
+    claim("angry", lines["angry"] == ["5920", "11.9%", "14.3%"])
     claim("all", lines["all"] == ["49779"])
     claim("imbalance 1.93, balanced line 7111.3",
           code == 0 and "imbalance ratio 1.93" in out and "balanced line 7111.3" in out)
@@ -138,25 +138,61 @@ def test_folders():
     raw = os.path.join(folder, "raw")
     fill(os.path.join(raw, "train", "Happiness"), 3, ".JPG")
     fill(os.path.join(raw, "train", "happy"), 2, ".png")
-    fill(os.path.join(raw, "train", "4"), 1, ".txt")
-    fill(os.path.join(raw, "train", "4", "deeper"), 1, ".bmp")
-    fill(os.path.join(raw, "train", "hapyness"), 2)
+    fill(os.path.join(raw, "train", "fearful"), 1, ".txt")
+    fill(os.path.join(raw, "train", "fearful", "deeper"), 1, ".bmp")
     fill(os.path.join(raw, "val", "sad"), 4)
     fill(os.path.join(raw, "val", "fear"), 0)
     said = inspect_json(raw)
     train, val = said["splits"]
-    claim("aliases add up, numbers are AffectNet's",
-          {c["name"]: c["pictures"] for c in train["expression"]["classes"]}
+    claim("aliases add up",
+          {c["name"]: c["pictures"] for c in train["expression"]["classes"] if c["pictures"]}
           == {"happy": 5, "fear": 1})
-    claim("an unknown folder is told", train["unknown"] == [{"folder": "hapyness", "pictures": 2}])
+    claim("other files", said["other_files"] == 1)
     claim("an empty class has no ratio", val["expression"]["imbalance_ratio"] is None)
-    claim("the nearest name is a hint", "did you mean happiness" in inspect(raw)[1])
     claim("in words it is inf", "imbalance ratio inf" in inspect(raw)[1])
+    numbers = os.path.join(folder, "numbers")
+    for k in range(8):
+        fill(os.path.join(numbers, str(k)), k + 1)
+    table = inspect_json(numbers)["splits"][0]["expression"]["classes"]
+    claim("numbers are AffectNet's", [(c["name"], c["pictures"]) for c in table] == [
+        (n, k + 1) for k, n in enumerate("neutral happy sad surprise fear disgust anger contempt"
+                                         .split())])
+    mapped = inspect_json(numbers, "--class-map", ",".join(
+        f"{k}={'happy' if k == 3 else 'sad'}" for k in range(8)))["splits"][0]["expression"]
+    claim("a class map", {c["name"]: c["pictures"] for c in mapped["classes"] if c["pictures"]}
+          == {"happy": 4, "sad": 32})
+    fill(os.path.join(raw, "train", "hapyness"), 2)
+    code, _, err = inspect(raw)
+    claim("an unknown folder is an error that names the nearest",
+          code == 2 and "hapyness" in err and "happiness" in err)
     people = os.path.join(folder, "people")
     for i, n in enumerate((1, 5, 2, 9)):
         fill(os.path.join(people, f"{i:07d}"), n)
     claim("persons", inspect_json(people)["splits"][0]["identity"]
           == {"persons": 4, "pictures": 17, "least": 1, "median": 5, "most": 9})
+
+
+def test_label_files():
+    drawn = os.path.join(folder, "drawn")
+    subprocess.run([FACET, "synth", "-o", drawn, "--expression", "64", "--size", "32", "--quiet"],
+                   check=True, capture_output=True)
+    faces, packed = os.path.join(drawn, "expression"), os.path.join(folder, "drawn-packed")
+    cache, units = faces + "_landmarks.json", faces + "_au.csv"
+    with open(cache) as f:
+        points = json.load(f)
+    dropped = [k for k in points if "happy" in k][:3]
+    with open(cache, "w") as f:
+        json.dump({k: v for k, v in points.items() if k not in dropped}, f)
+    subprocess.run([FACET, "pack", faces, "-o", packed, "--size", "32", "--landmarks", cache,
+                    "--au", units], check=True, capture_output=True)
+    before = inspect_json(faces, "--landmarks", cache, "--au-file", units)["splits"][0]
+    after = inspect_json(packed)["splits"][0]
+    with h5py.File(glob.glob(os.path.join(packed, "train-*.h5"))[0]) as h:
+        claim("coverage of happy", int(h["landmarks_valid"][:].sum()) == 64 - 3)
+    for what in ("pictures", "expression", "with_landmarks", "action_units"):
+        claim(f"the folder and its packed set have the same {what}", before[what] == after[what])
+    claim("happy lacks three", [c["without_landmarks"] for c in before["expression"]["classes"]
+                                if c["name"] == "happy"] == [3])
 
 
 def test_wrong_use():
@@ -174,6 +210,7 @@ try:
     test_verify(test_packed())
     test_study_counts()
     test_folders()
+    test_label_files()
     test_wrong_use()
 finally:
     shutil.rmtree(folder)

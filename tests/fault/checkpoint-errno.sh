@@ -8,8 +8,7 @@ need_strace
 
 for fault in openat:EMFILE write:ENOSPC fsync:EIO rename:EIO mkdir:EROFS; do
     call=${fault%:*} reason=${fault#*:}
-    range=$(points "$call")
-    for i in $(seq $range); do
+    for i in $(points "$call"); do
         new_folder
         traced -o /dev/null -e "trace=$call" -e "inject=$call:error=$reason:when=$i"
         rc=$?

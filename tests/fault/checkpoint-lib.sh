@@ -17,9 +17,9 @@ need_strace() {
     [ "${FACET_SANITIZED:-0}" = 0 ] || skip "the leak checker cannot run under strace"
 }
 
-# A folder in which step 1 is saved: made once, copied for every point.
+# A folder in which steps 0 and 1 are saved, so that saving 2 throws 0 away: made once, copied for every point.
 new_folder() {
-    [ -d "$work/first" ] || "$tool" save "$work/first" 1 1 >/dev/null || exit 1
+    [ -d "$work/first" ] || "$tool" save "$work/first" 0 1 >/dev/null || exit 1
     rm -rf "$work/ckpt"
     cp -r "$work/first" "$work/ckpt"
 }
@@ -30,13 +30,13 @@ traced() {
     FACET_FAULT=checkpoint.thread:1 strace -f "$@" "$tool" save "$work/ckpt" 2 2 >"$work/out" 2>&1
 }
 
-# points CALL: "FIRST LAST" numbers of this system call that a save makes, without the dynamic linker's.
+# points CALL: numbers, counted over the process, of this system call in a save; not the dynamic linker's.
 points() {
     new_folder
     traced -o "$work/trace" -e trace=all || exit 1
     last=$(grep -c " $1(" "$work/trace")
     before=$(sed '/ckpt/,$d' "$work/trace" | grep -c " $1(")
-    echo "$((before + 1)) $last"
+    seq $((before + 1)) "$last"
 }
 
 # After a fault: step 1 or 2 loads whole, 2 if it was acknowledged; and the next save works, with nothing
@@ -49,8 +49,8 @@ check() {
     1-0 | 2-*) survived=$((survived + 1)) ;;
     *) lose "$1: step $step loads, acknowledged $acknowledged: $(cat "$work/load.err")" ;;
     esac
-    "$tool" save "$work/ckpt" 3 3 >/dev/null && [ "$("$tool" load "$work/ckpt")" = 3 ] ||
-        lose "$1: the save after it failed"
+    "$tool" save "$work/ckpt" 3 3 >/dev/null
+    [ "$("$tool" load "$work/ckpt")" = 3 ] || lose "$1: the save after it failed"
     left=$(find "$work/ckpt" -name '*.tmp' -o -name '*.note*')
     [ -z "$left" ] || lose "$1: left over: $left"
 }

@@ -79,6 +79,34 @@ static void test_others_learn_why_soon(fct_comm *c, fct_status (*wait)(fct_comm 
     CLAIM_HERE(fct_comm_size(c) == 1 || !strncmp(fct_fail_text(), who, strlen(who)));
 }
 
+// With FACET_COMM_LIMIT_S=0.5: nobody waits for ever for a rank that does not come.
+static void test_a_wait_ends_at_its_limit(fct_comm *c)
+{
+    int last = fct_comm_size(c) - 1;
+    if (fct_comm_rank(c) == last)
+        fct_clock_sleep_s(1.5);
+    double start = fct_clock_s();
+    fct_status status = fct_comm_barrier(c);
+    if (fct_comm_rank(c) == last) {
+        CLAIM_HERE(status == FCT_E_PEER);
+    } else {
+        CLAIM_HERE(status == FCT_E_COMM ||
+                   status == FCT_E_PEER); // the first to give up tells the rest
+        CLAIM_HERE(fct_clock_s() - start < 1.4);
+    }
+    CLAIM_HERE(strstr(fct_fail_text(), "did not come within") != NULL);
+}
+
+// With FACET_FAULT=buckets.wait:1:rank1: a rank whose own all-reduce fails needs no further call.
+static void test_a_failed_collective_cancels_by_itself(fct_comm *c)
+{
+    if (fct_comm_rank(c) == 1)
+        fct_clock_sleep_s(0.3); // the others are out of the last claim
+    fct_status status = fct_buckets_wait(buckets);
+    CLAIM_HERE(status == (fct_comm_rank(c) == 1 ? FCT_E_COMM : FCT_E_PEER));
+    CLAIM_HERE(strstr(fct_fail_text(), "the sum of gradients failed") != NULL);
+}
+
 int main(int argc, char **argv)
 {
     fct_comm *c;
@@ -86,10 +114,15 @@ int main(int argc, char **argv)
     for (size_t i = 0; argc == 2 && i < sizeof cases / sizeof *cases; i++)
         if (!strcmp(argv[1], cases[i].name))
             wait = cases[i].wait;
-    if (!wait || fct_comm_create("auto", &c) != FCT_OK)
+    if (argc != 2 || fct_comm_create("auto", &c) != FCT_OK)
         return 2;
     CLAIM(c, fct_buckets_create(c, 4 << 20, 1 << 20, &buckets) == FCT_OK);
-    test_others_learn_why_soon(c, wait);
+    if (wait)
+        test_others_learn_why_soon(c, wait);
+    else if (!strcmp(argv[1], "limit"))
+        test_a_wait_ends_at_its_limit(c);
+    else
+        test_a_failed_collective_cancels_by_itself(c);
     fct_buckets_destroy(buckets);
     fct_comm_destroy(c);
     return failed_claims != 0;

@@ -32,8 +32,11 @@ typedef struct fct_dataset fct_dataset;
 // shard file. Reads every label column; E_FORMAT names file and dataset of what is not as it
 // should.
 fct_status fct_dataset_open(const char *path, const char *split, fct_dataset **out);
+// Takes NULL too. Ends every pointer that the functions below gave.
 void fct_dataset_close(fct_dataset *d);
+// Valid until close.
 const fct_dataset_info *fct_dataset_describe(const fct_dataset *d);
+// Not collective. 1 when the packed folder has shards of `split`, by their names.
 int fct_dataset_has_split(const char *path, const char *split);
 
 // Label columns over all shards; NULL when the set has none. Valid until close.

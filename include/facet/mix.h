@@ -30,12 +30,15 @@ typedef struct { // the labels of one picture; -1, 0 and NULL where there are no
 // class names after sorting out order (ids are remapped to the first set's); a set without is
 // masked.
 fct_status fct_mix_open(const char *const *paths, int n, const char *split, fct_mix **out);
+// Takes NULL too.
 void fct_mix_close(fct_mix *m);
 // Not collective. Keeps n pictures spread evenly over all and numbers them anew; once a mix. E_ARG:
 // there are not so many.
 fct_status fct_mix_keep(fct_mix *m, int64_t n);
+// Valid until close.
 const fct_mix_info *fct_mix_describe(const fct_mix *m);
 const fct_dataset *fct_mix_dataset(const fct_mix *m, int64_t i, int64_t *row); // whose picture i is
+// `out->landmarks` points into the set: valid until close.
 void fct_mix_labels(const fct_mix *m, int64_t i, fct_labels *out);
 // (N): the expression of every picture, -1 none. Valid until close.
 const int32_t *fct_mix_expressions(const fct_mix *m);

@@ -121,8 +121,8 @@ double fct_points_pck(const fct_points_score *s)
 
 void fct_points_score_print(const fct_points_score *s, fct_text *out)
 {
-    fct_text_add(out, "landmarks  %lld of %lld pictures have them (%.1f%%)\n",
-                 (long long)s->covered, (long long)s->pictures,
+    fct_text_add(out, "covered    %lld of %lld pictures (%.1f%%)\n", (long long)s->covered,
+                 (long long)s->pictures,
                  s->pictures > 0 ? 100.0 * (double)s->covered / (double)s->pictures : 0.0);
     if (s->covered == 0)
         return;

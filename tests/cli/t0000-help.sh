@@ -30,6 +30,9 @@ done
 run confg
 exits 2 'an unknown command is wrong use'
 tells 'facet config' 'the nearest command is named'
+OMPI_COMM_WORLD_RANK=1 run confg
+exits 2 'wrong use on rank 1 is wrong use'
+is_quiet 'rank 0 speaks for the job'
 run config --chek
 tells 'did you mean --check?' 'the nearest option is named'
 finish

@@ -12,6 +12,11 @@ make_tree() {
     mkdir -p "$tree/include/facet" "$tree/src/core" "$tree/docs" "$tree/configs" "$tree/lib"
     cp "$FACET_SOURCE/.clang-format" "$tree/"
     "$FACET" config --markdown >"$tree/docs/options.md"
+    mkdir -p "$tree/src/train"
+    printf '// SPDX-License-Identifier: Apache-2.0\nconst char *fct_x = "epoch,loss\\n";\n' \
+        >"$tree/src/train/metrics_csv.c"
+    # shellcheck disable=SC2016 # markdown's backticks
+    printf '`epoch` `loss`\n' >"$tree/docs/metrics.md"
     printf '# a small configuration\ntrain = { epochs = 1; };\n' >"$tree/configs/small.cfg"
     cat >"$tree/include/facet/a.h" <<'EOF'
 // SPDX-License-Identifier: Apache-2.0
@@ -61,7 +66,7 @@ broken() {
 }
 
 make_tree
-for fence in headers lengths functions format shell spelling calls words options symbols; do
+for fence in headers lengths functions format shell spelling calls words options symbols metrics; do
     run_fence $fence
     status=$?
     case $status in
@@ -109,5 +114,7 @@ broken options 'options.md is old' "echo more >>docs/options.md"
 broken options 'does not load' "echo 'train = { epoch = 1; };' >configs/small.cfg"
 broken options 'what it is for' "echo 'train = { };' >configs/small.cfg"
 broken options 'no configurations' "rm configs/small.cfg"
+broken metrics 'does not define loss' "sed -i 's/loss//' docs/metrics.md"
+broken metrics 'no columns' "echo >src/train/metrics_csv.c"
 broken symbols 'other_name' "cd lib && echo 'int other_name;' >b.c && cc -c b.c && ar r libfacet_a.a b.o"
 exit $failed

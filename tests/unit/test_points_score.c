@@ -107,7 +107,7 @@ static void test_pictures_without_landmarks_only_count(void **state)
     assert_true(fct_points_mse(&s) == 0);
     fct_text text = { 0 };
     fct_points_score_print(&s, &text);
-    assert_non_null(strstr(text.data, "1 of 2 pictures have them (50.0%)"));
+    assert_non_null(strstr(text.data, "1 of 2 pictures (50.0%)"));
     assert_non_null(strstr(text.data, "PCK@0.1"));
     fct_text_release(&text);
 }

@@ -59,7 +59,7 @@ static fct_status copy_string(reader *r)
     copy(r, 1);
     for (; *r->at && *r->at != '"'; n++) {
         if (n >= FCT_CONFIG_MAX_STRING_BYTES)
-            return fail_at_line(r, start, "string is longer than 8192 bytes");
+            return fail_at_line(r, start, "string is longer than 16384 bytes");
         if (*r->at == '\n') {
             FCT_TRY(copy_line_end(r));
             continue;

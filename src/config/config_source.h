@@ -12,7 +12,7 @@ enum {
     FCT_CONFIG_MAX_DEPTH = 8,        // of includes in includes
     FCT_CONFIG_MAX_SETTINGS = 4096,  // libconfig compares each new name with all before it
     FCT_CONFIG_MAX_WORD_BYTES = 255, // libconfig needs quadratic time for a bare word
-    FCT_CONFIG_MAX_STRING_BYTES = 8192
+    FCT_CONFIG_MAX_STRING_BYTES = 16384
 };
 
 typedef struct {

@@ -5,6 +5,8 @@
 
 #include "facet/options.h"
 
+enum { FCT_OPTION_MAX_BYTES = 4096 }; // of a string, or of a list's item
+
 typedef enum {
     FCT_OPTION_INT,
     FCT_OPTION_REAL,

@@ -126,10 +126,20 @@ static fct_status set_bool(int *at, const fct_option *option, const char *value,
     return fail_value(option, value, where);
 }
 
+// So that a printed value, escapes and all, stays below what a file's strings may have.
+static fct_status check_length(const fct_option *option, const char *value, const char *where)
+{
+    if (strlen(value) <= FCT_OPTION_MAX_BYTES)
+        return FCT_OK;
+    return FCT_FAIL(FCT_E_ARG, "%s: %s: '%.60s...' is longer than %d bytes", where, option->key,
+                    value, FCT_OPTION_MAX_BYTES);
+}
+
 static fct_status set_string(char **at, const fct_option *option, const char *value,
                              const char *where)
 {
     FCT_TRY(check_choice(option, value, where));
+    FCT_TRY(check_length(option, value, where));
     char *copy = strdup(value);
     if (!copy)
         return FCT_FAIL_NOMEM(strlen(value) + 1, option->key);
@@ -155,9 +165,10 @@ fct_status fct_option_set_list(fct_options *o, const fct_option *option, char *c
         return FCT_FAIL_NOMEM((size_t)n * sizeof *list.item, option->key);
     fct_status status = FCT_OK;
     for (int i = 0; i < n && status == FCT_OK; i++) {
+        status = check_length(option, item[i], where);
         if (!*item[i])
             status = FCT_FAIL(FCT_E_ARG, "%s: %s: item %d is empty", where, option->key, i + 1);
-        else if (!(list.item[list.n++] = strdup(item[i])))
+        else if (status == FCT_OK && !(list.item[list.n++] = strdup(item[i])))
             status = FCT_FAIL_NOMEM(strlen(item[i]), option->key);
     }
     if (status != FCT_OK) {

@@ -323,6 +323,29 @@ static void test_set_that_fails_changes_nothing(void **state)
     fct_options_destroy(o);
 }
 
+static void test_the_longest_value_survives_printing(void **state)
+{
+    (void)state;
+    char value[FCT_OPTION_MAX_BYTES + 2];
+    memset(value, '\x1b', sizeof value);
+    value[FCT_OPTION_MAX_BYTES + 1] = 0;
+    fct_options *o = load(NULL, NULL, 0), *again = NULL;
+    assert_int_equal(fct_options_set(o, "run.dir", value, "test"), FCT_E_ARG);
+    assert_int_equal(fct_options_set(o, "data.path", value, "test"), FCT_E_ARG);
+    assert_non_null(strstr(fct_fail_text(), "longer than 4096 bytes"));
+    value[FCT_OPTION_MAX_BYTES] = 0;
+    assert_int_equal(fct_options_set(o, "run.dir", value, "test"), FCT_OK);
+    assert_int_equal(fct_options_set(o, "data.path", value, "test"), FCT_OK);
+    fct_text text = { 0 };
+    fct_options_print(o, &text);
+    assert_int_equal(fct_options_parse(text.data, "printed", &again), FCT_OK);
+    assert_string_equal(again->run_dir, value);
+    assert_string_equal(again->data_path.item[0], value);
+    fct_text_release(&text);
+    fct_options_destroy(o);
+    fct_options_destroy(again);
+}
+
 // A random value of the row's kind, as the command line would write it.
 static void random_value(fct_rng *rng, const fct_option *option, char *out, size_t n)
 {
@@ -471,6 +494,7 @@ int main(void)
         cmocka_unit_test(test_wrong_arguments_are_refused),
         cmocka_unit_test(test_set_that_fails_changes_nothing),
         cmocka_unit_test(test_a_printed_configuration_loads_to_the_same),
+        cmocka_unit_test(test_the_longest_value_survives_printing),
         cmocka_unit_test(test_a_text_may_not_include_files),
         cmocka_unit_test(test_numbers_may_carry_units),
         cmocka_unit_test(test_every_row_has_a_default_in_range_and_a_unique_key),

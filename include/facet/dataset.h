@@ -29,8 +29,8 @@ typedef struct {
 typedef struct fct_dataset fct_dataset;
 
 // Not collective. `path`: a packed folder (then `split`, e.g. "train", chooses the shards), or one
-// shard file. Reads every label column; E_FORMAT names file and dataset of what is not as it
-// should.
+// shard file (then `split` is ignored). Reads every label column; E_FORMAT names file and dataset
+// of what is not as it should, E_ARG lists the splits of a folder that has not this one.
 fct_status fct_dataset_open(const char *path, const char *split, fct_dataset **out);
 // Takes NULL too. Ends every pointer that the functions below gave.
 void fct_dataset_close(fct_dataset *d);

@@ -26,9 +26,11 @@ typedef struct { // the labels of one picture; -1, 0 and NULL where there are no
     const float *landmarks; // (L, 2)
 } fct_labels;
 
-// Not collective. `paths`: n packed folders. Sets with an expression column must have the same
-// class names after sorting out order (ids are remapped to the first set's); a set without is
-// masked.
+// Not collective. `paths`: n packed folders. The first set that has classes, or landmarks, names
+// them for all. Class ids of a later set are remapped by name or alias ("angry" is anger); each of
+// its classes must be one of the first's. Landmarks must be the same in number, name and order.
+// Labels that a set has not are masked. Persons of different sets are different persons. E_ARG says
+// which set does not fit; other errors as fct_dataset_open's.
 fct_status fct_mix_open(const char *const *paths, int n, const char *split, fct_mix **out);
 // Takes NULL too.
 void fct_mix_close(fct_mix *m);

@@ -171,6 +171,32 @@ static void test_mix_hash_depends_on_every_set_and_their_order(void **state)
     assert_true(hash[0] != hash[1] && hash[1] != hash[2] && hash[0] != hash[2]);
 }
 
+static void test_mix_keeps_an_even_sample(void **state)
+{
+    (void)state;
+    shard_recipe r = shard_recipe_full;
+    r.pictures = 5;
+    const char *paths[] = { make_set("a", &shard_recipe_full), make_set("b", &r) };
+    static const int want[] = { 0, 3, 6, 9 }; // of 7 + 5
+    fct_mix *m;
+    assert_int_equal(fct_mix_open(paths, 2, "train", &m), FCT_OK);
+    assert_int_equal(fct_mix_keep(m, 13), FCT_E_ARG);
+    assert_int_equal(fct_mix_keep(m, 4), FCT_OK);
+    assert_int_equal(fct_mix_describe(m)->pictures, 4);
+    for (int i = 0; i < 4; i++) {
+        int64_t row;
+        int from = want[i] % 7; // the row in its set: pictures begin at 0 in both
+        const fct_dataset *d = fct_mix_dataset(m, i, &row);
+        assert_int_equal(row, from);
+        assert_int_equal(fct_dataset_describe(d)->pictures, want[i] < 7 ? 7 : 5);
+        fct_labels l;
+        fct_mix_labels(m, i, &l);
+        assert_int_equal(l.expression, made_expression(from, 2));
+        assert_int_equal(fct_mix_expressions(m)[i], l.expression);
+    }
+    fct_mix_close(m);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, make_folder, remove_folder)
@@ -181,6 +207,7 @@ int main(void)
         TEST(test_mix_keeps_the_persons_of_two_sets_apart),
         TEST(test_mix_masks_the_labels_that_a_set_has_not),
         TEST(test_mix_refuses_other_landmarks),
+        TEST(test_mix_keeps_an_even_sample),
         TEST(test_mix_hash_depends_on_every_set_and_their_order),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -8,11 +8,11 @@
 #include "text.h"
 
 typedef struct {
-    int is_verify;       // read every picture and compare its checksum
-    int is_json;         // one JSON object instead of text
-    int is_action_units; // positives, negatives and nulls of every action unit
-    int threads;         // of verify, >= 1
-    int is_quiet;        // no progress
+    int is_verify;            // read every picture and compare its checksum
+    int is_json;              // one JSON object instead of text
+    int is_action_units;      // positives, negatives and nulls of every action unit
+    int threads;              // of verify, >= 1
+    int is_quiet;             // no progress
     const char *class_map;    // pictures only: as fct_pack_spec.class_map, or NULL
     const char *landmarks;    // pictures only: JSON cache, or NULL
     const char *action_units; // pictures only: csv, or NULL

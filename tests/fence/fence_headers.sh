@@ -15,7 +15,7 @@ own 'mpi\.h' '^cluster/|^tests/(mpi|bench)/'
 own 'nccl\.h' '^cluster/'
 own 'hdf5(_hl)?\.h' '^datasets/|^cluster/checkpoint|^tests/'
 own 'libconfig\.h' '^src/config/'
-own 'dnnl[a-z_]*\.h' '^src/backend/cpu/'
+own 'dnnl[a-z_]*\.h' '^src/backend/cpu/|^tests/bench/'
 own '(cuda|cudnn|cublas)[a-zA-Z_]*\.h' '^src/backend/cuda/|^cluster/comm_nccl'
 own '(turbojpeg|jpeglib|spng|png|jansson|exif-[a-z]+|cairo|stb_[a-z_]+)\.h' '^datasets/'
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 fct_unit_test(test_loss LINKS facet_loss facet_core)
 fct_script_test(test_loss_torch.py LABEL interop TIMEOUT 120)
 add_executable(loss_table loss_table.c)

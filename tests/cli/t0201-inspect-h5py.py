@@ -195,6 +195,20 @@ def test_label_files():
                                 if c["name"] == "happy"] == [3])
 
 
+def test_real_faces():
+    faces = os.path.join(os.environ.get("FACET_DATA", ""), "fer2013")
+    if not os.path.isdir(faces):
+        print("no real faces: FACET_DATA is not set; the drawn ones stand in")
+        return
+    packed = os.path.join(folder, "real")
+    subprocess.run([FACET, "pack", faces, "-o", packed, "--size", "48"], check=True,
+                   capture_output=True)
+    before, after = inspect_json(faces)["splits"], inspect_json(packed)["splits"]
+    claim("real faces: folder and packed set agree",
+          [s["expression"] for s in before] == [s["expression"] for s in after])
+    claim("real faces are whole", inspect(packed, "--verify")[0] == 0)
+
+
 def test_wrong_use():
     empty = os.path.join(folder, "empty")
     os.mkdir(empty)
@@ -211,6 +225,7 @@ try:
     test_study_counts()
     test_folders()
     test_label_files()
+    test_real_faces()
     test_wrong_use()
 finally:
     shutil.rmtree(folder)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Ranks and what they say to each other. Only cluster/ sees <mpi.h>; everyone else sees this file.
-// Called from the main thread only.
+// Called from the main thread only. A wait longer than FACET_COMM_LIMIT_S (default 1800 s, 0 never)
+// is an error; FACET_FAKE_NODES=k pretends, for tests, that a host is k nodes.
 #ifndef FACET_COMM_H
 #define FACET_COMM_H
 
@@ -40,12 +41,15 @@ fct_status fct_comm_barrier(fct_comm *c);
 // Collective. Every rank passes its outcome of the phase that just ended; all return the same: OK,
 // or the lowest failing rank's status, whose text (fct_fail_text) every rank then holds, with rank
 // and host named. `what` names the phase.
+// After a cancel: at once, what the cancel said.
 fct_status fct_comm_agree(fct_comm *c, fct_status mine, const char *what);
 // Collective. E_ARG with both ranks named unless `value` is the same everywhere (a config's hash).
 fct_status fct_comm_same(fct_comm *c, uint64_t value, const char *what);
 // Not collective. Tells the others, where they wait in a collective of this header or in buckets,
-// that this rank cannot come: they return E_PEER with `mine`'s text. Used when a step breaks
-// halfway.
+// that this rank cannot come: they return E_PEER with `mine`'s text, this
+// rank and host in front. Used when a step breaks halfway. For good: every later collective fails
+// at once, on all ranks; what is left is to say why and to end. A collective that fails on one rank
+// alone cancels by itself.
 void fct_comm_cancel(fct_comm *c, fct_status mine);
 
 // ---- gradient buckets: an all-reduce in pieces that starts while backward still runs
@@ -56,10 +60,11 @@ fct_status fct_buckets_create(fct_comm *c, size_t bytes, size_t bucket_bytes, fc
 // Collective.
 void fct_buckets_destroy(fct_buckets *b);
 void *fct_buckets_memory(fct_buckets *b); // float32; this rank's gradients live here
-// Not collective, never waits. Says that bytes [low, high) are final on this rank (from the end
-// down) and sums whatever the other ranks have ready.
+// Not collective, never waits. Says that bytes [low, high) are final on this rank, and with
+// them all above: calls come from the end down. Sums whatever the other ranks have ready.
 fct_status fct_buckets_ready(fct_buckets *b, size_t low, size_t high);
-// Collective. Returns when every byte holds the sum over all ranks, the same bits on every rank.
+// Collective. Returns when every byte holds the sum over all ranks, the same bits on every rank and
+// in every run of as many ranks on as many nodes. Bytes not said to be ready before are ready now.
 fct_status fct_buckets_wait(fct_buckets *b);
 // Not collective. Seconds spent waiting in the last fct_buckets_wait.
 double fct_buckets_waited_s(const fct_buckets *b);

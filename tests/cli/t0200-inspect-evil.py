@@ -290,11 +290,39 @@ def chunk_missing(h):
     d[0:4] = 0
 
 
+def direct_chunks(h, data, mask):
+    del h["expression"]
+    d = h.create_dataset("expression", (7,), "<i2", chunks=(2,), fletcher32=True)
+    for row in (0, 2, 4, 6):
+        d.id.write_direct_chunk((row,), data, filter_mask=mask)
+
+
+@evil("is not stored whole")
+def short_chunks(h):  # HDF5 1.10 would read beyond them
+    direct_chunks(h, b"\0" * 5, 0)
+
+
+@evil("is not stored whole")
+def long_chunks(h):
+    direct_chunks(h, b"\0" * 4096, 0)
+
+
+@evil("is not stored whole")
+def checksum_skipped(h):
+    direct_chunks(h, b"\0" * 8, 1)
+
+
 @evil("chunks that are too large")
 def chunk_bomb(h):
     del h["expression"]
     d = h.create_dataset("expression", (7,), "<i2", chunks=(1 << 28,), maxshape=(None,))
     assert d.chunks == (1 << 28,)
+
+
+@evil("chunks that are too large")
+def many_rows_a_chunk(h):
+    del h["identity"]
+    h.create_dataset("identity", (7,), "<i4", chunks=(1 << 25,), maxshape=(None,))
 
 
 @evil("a filter other than fletcher32")

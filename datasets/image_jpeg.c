@@ -94,18 +94,17 @@ static fct_status check_header(const fct_image_source *src, jpeg_header *h)
 }
 
 // The smallest scale 1/2, 1/4, 1/8 (those with fast code) at which the picture still covers the
-// wish.
-static tjscalingfactor choose_scale(const fct_image_limits *limits, int orientation,
-                                    const jpeg_header *h)
+// wish. A side that is no multiple of the scale ends inside the last pixel, which only an unturned
+// one tells.
+static int choose_divisor(const fct_image_limits *limits, int orientation, const jpeg_header *h)
 {
-    int is_turned = orientation >= 5;
+    int is_turned = orientation >= 5, best = 1;
     int height = is_turned ? limits->fast_width : limits->fast_height;
     int width = is_turned ? limits->fast_height : limits->fast_width;
-    tjscalingfactor best = { 1, 1 };
     for (int d = 2; height > 0 && width > 0 && d <= 8; d *= 2) {
-        tjscalingfactor scale = { 1, d };
-        if (TJSCALED(h->height, scale) >= height && TJSCALED(h->width, scale) >= width)
-            best = scale;
+        int is_whole = h->height % d == 0 && h->width % d == 0;
+        if (h->height >= height * d && h->width >= width * d && (is_whole || orientation == 1))
+            best = d;
     }
     return best;
 }
@@ -165,9 +164,11 @@ fct_status fct_jpeg_decode(const fct_image_source *src, fct_image *out, int *ori
     if (width != h.width || height != h.height)
         FCT_TRY_GOTO(FCT_FAIL(FCT_E_FORMAT, "%s: JPEG with two frame headers", src->name), status,
                      done);
-    tjscalingfactor scale = choose_scale(src->limits, *orientation, &h);
+    tjscalingfactor scale = { 1, choose_divisor(src->limits, *orientation, &h) };
     FCT_TRY_GOTO(fct_image_alloc(src, TJSCALED(height, scale), TJSCALED(width, scale), out), status,
                  done);
+    out->seen_height = (double)height / scale.denom;
+    out->seen_width = (double)width / scale.denom;
     status = decode_pixels(decoder, src, colorspace, out);
 done:
     tjDestroy(decoder);

@@ -141,6 +141,20 @@ done:
     return status;
 }
 
+// The whole picture into dst of dh x dw pixels.
+static resize_job whole_job(const fct_image *src, uint8_t *dst, int dh, int dw)
+{
+    return (resize_job){ .src = src->rgb,
+                         .sh = src->height,
+                         .sw = src->width,
+                         .height = src->seen_height > 0 ? src->seen_height : src->height,
+                         .width = src->seen_width > 0 ? src->seen_width : src->width,
+                         .dst = dst,
+                         .dh = dh,
+                         .dw = dw,
+                         .dst_stride = (size_t)dw * 3 };
+}
+
 fct_status fct_image_resize(const uint8_t *src, int sh, int sw, uint8_t *dst, int dh, int dw)
 {
     if (sh < 1 || sw < 1 || dh < 1 || dw < 1)
@@ -149,7 +163,15 @@ fct_status fct_image_resize(const uint8_t *src, int sh, int sw, uint8_t *dst, in
         memcpy(dst, src, (size_t)sh * (size_t)sw * 3);
         return FCT_OK;
     }
-    resize_job job = { src, sh, sw, 0, 0, sh, sw, dst, dh, dw, (size_t)dw * 3 };
+    resize_job job = { .src = src,
+                       .sh = sh,
+                       .sw = sw,
+                       .height = sh,
+                       .width = sw,
+                       .dst = dst,
+                       .dh = dh,
+                       .dw = dw,
+                       .dst_stride = (size_t)dw * 3 };
     return resize_part(&job);
 }
 
@@ -160,55 +182,48 @@ static void move_points(float *points, int n, int axis, double size, double orig
         points[2 * i + axis] = (float)((points[2 * i + axis] * size - origin) / span);
 }
 
-static fct_status fit_crop(const fct_image *src, int height, int width, float *landmarks, int n,
-                           uint8_t *dst)
+static fct_status fit_crop(resize_job *job, float *landmarks, int n)
 {
-    double scale = fmax((double)height / src->height, (double)width / src->width);
-    double h = height / scale, w = width / scale; // what is seen of the source
-    resize_job job = {
-        src->rgb, src->height, src->width, (src->height - h) / 2, (src->width - w) / 2, h, w,
-        dst,      height,      width,      (size_t)width * 3
-    };
-    move_points(landmarks, n, 0, src->width, job.left, w);
-    move_points(landmarks, n, 1, src->height, job.top, h);
-    return resize_part(&job);
+    double scale = fmax(job->dh / job->height, job->dw / job->width);
+    double whole_height = job->height, whole_width = job->width;
+    job->height = job->dh / scale; // what is seen of the source
+    job->width = job->dw / scale;
+    job->top = (whole_height - job->height) / 2;
+    job->left = (whole_width - job->width) / 2;
+    move_points(landmarks, n, 0, whole_width, job->left, job->width);
+    move_points(landmarks, n, 1, whole_height, job->top, job->height);
+    return resize_part(job);
 }
 
-static int fitted_side(int side, double scale, int most)
+static int fitted_side(double side, double scale, int most)
 {
     int fitted = (int)lround(side * scale);
     return fitted < 1 ? 1 : fitted > most ? most : fitted;
 }
 
-static fct_status fit_pad(const fct_image *src, int height, int width, float *landmarks, int n,
-                          uint8_t *dst)
+static fct_status fit_pad(resize_job *job, float *landmarks, int n)
 {
-    double scale = fmin((double)height / src->height, (double)width / src->width);
-    int h = fitted_side(src->height, scale, height), w = fitted_side(src->width, scale, width);
-    int top = (height - h) / 2, left = (width - w) / 2;
-    memset(dst, 0, (size_t)height * (size_t)width * 3);
-    resize_job job = { src->rgb,
-                       src->height,
-                       src->width,
-                       0,
-                       0,
-                       src->height,
-                       src->width,
-                       dst + ((size_t)top * (size_t)width + (size_t)left) * 3,
-                       h,
-                       w,
-                       (size_t)width * 3 };
-    move_points(landmarks, n, 0, w, -left, width);
-    move_points(landmarks, n, 1, h, -top, height);
-    return resize_part(&job);
+    int height = job->dh, width = job->dw;
+    double scale = fmin(height / job->height, width / job->width);
+    job->dh = fitted_side(job->height, scale, height);
+    job->dw = fitted_side(job->width, scale, width);
+    int top = (height - job->dh) / 2, left = (width - job->dw) / 2;
+    memset(job->dst, 0, (size_t)height * (size_t)width * 3);
+    job->dst += ((size_t)top * (size_t)width + (size_t)left) * 3;
+    move_points(landmarks, n, 0, job->dw, -left, width);
+    move_points(landmarks, n, 1, job->dh, -top, height);
+    return resize_part(job);
 }
 
 fct_status fct_image_fit(const fct_image *src, fct_fit fit, int height, int width, float *landmarks,
                          int n_landmarks, uint8_t *dst)
 {
-    if ((int64_t)src->height * width == (int64_t)src->width * height || fit == FCT_FIT_STRETCH)
-        return fct_image_resize(src->rgb, src->height, src->width, dst, height, width);
+    resize_job job = whole_job(src, dst, height, width);
+    if (job.height == height && job.width == width && src->height == height && src->width == width)
+        return fct_image_resize(src->rgb, height, width, dst, height, width);
     if (fit == FCT_FIT_CROP)
-        return fit_crop(src, height, width, landmarks, n_landmarks, dst);
-    return fit_pad(src, height, width, landmarks, n_landmarks, dst);
+        return fit_crop(&job, landmarks, n_landmarks);
+    if (fit == FCT_FIT_PAD)
+        return fit_pad(&job, landmarks, n_landmarks);
+    return resize_part(&job);
 }

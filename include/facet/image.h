@@ -11,6 +11,9 @@
 typedef struct {
     int height, width;
     uint8_t *rgb; // (H, W, 3), malloced
+    // > 0: the picture ends inside its last row or column (a JPEG decoded smaller, whose side is no
+    // multiple of the scale); fct_image_fit heeds it.
+    double seen_height, seen_width;
 } fct_image;
 
 typedef struct {

@@ -353,7 +353,7 @@ static void test_landmarks_follow_every_fit(void **state)
     uint8_t *rgb = calloc(SH * SW, 3), dst[80 * 80 * 3];
     for (int y = Y - SIDE; y < Y + SIDE; y++)
         memset(rgb + 3 * (y * SW + X - SIDE), 255, 3 * 2 * SIDE);
-    fct_image image = { SH, SW, rgb };
+    fct_image image = { .height = SH, .width = SW, .rgb = rgb };
     for (int fit = FCT_FIT_CROP; fit <= FCT_FIT_STRETCH; fit++) {
         float point[2] = { (float)X / SW, (float)Y / SH };
         assert_int_equal(fct_image_fit(&image, (fct_fit)fit, 80, 80, point, 1, dst), FCT_OK);
@@ -370,7 +370,7 @@ static void test_pad_is_black_around_the_whole_picture(void **state)
     (void)state;
     uint8_t rgb[4 * 8 * 3], dst[16 * 16 * 3];
     memset(rgb, 200, sizeof rgb);
-    fct_image image = { 4, 8, rgb };
+    fct_image image = { .height = 4, .width = 8, .rgb = rgb };
     assert_int_equal(fct_image_fit(&image, FCT_FIT_PAD, 16, 16, NULL, 0, dst), FCT_OK);
     for (int y = 0; y < 16; y++)
         assert_int_equal(dst[3 * 16 * y], y >= 4 && y < 12 ? 200 : 0);

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Judges facet's numbers by PyTorch: same weights and pictures, torchvision's network in float64.
 
-compare_torch.py PROGRAM BACKEND BACKBONE STEM SIDE BATCH FREEZE
+compare_torch.py PROGRAM BACKEND BACKBONE STEM SIDE BATCH FREEZE grad|steps
 
-Compared: outputs, every gradient, this batch's statistics, all weights after three steps of SGD
-(momentum, Nesterov, decay) and of AdamW. An error is the largest difference within a tensor over
+Compared: outputs, every gradient, this batch's statistics, with "steps" all weights after three
+steps of SGD (momentum, Nesterov, decay) and of AdamW. An error is the largest difference within a tensor over
 the largest value of the tensor (after steps: over the largest change); BOUND says what is allowed.
 """
+import os
 import struct
 import subprocess
 import sys
@@ -20,7 +21,7 @@ except ImportError as missing:
     print(f"skipped: {missing}")
     sys.exit(77)
 
-BOUND = {"output": 1e-5, "grad": 5e-4, "sgd": 1e-3, "adamw": 1e-3}
+BOUND = {"output": 1e-5, "grad": 5e-4, "sgd": 1e-3, "adamw": 1e-2}
 LEARNING_RATE = {"sgd": 1e-3, "adamw": 1e-4}  # these as in dump_steps.c
 DECAY, STEPS = 0.01, 3
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -153,10 +154,10 @@ def is_within(kind, ours):
 
 
 def main():
-    program, backend, backbone, stem, side, batch, freeze = sys.argv[1:]
+    backend, backbone, stem, side, batch, freeze, extent = sys.argv[2:]
     with tempfile.NamedTemporaryFile() as file:
-        subprocess.run([program, backend, backbone, stem, side, batch, freeze, file.name],
-                       check=True)
+        subprocess.run(sys.argv[1:] + [file.name], check=True,
+                       env=dict(os.environ, OMP_WAIT_POLICY="passive"))
         records = read_records(file.name)
     print(f"{backend} {backbone} {stem} {side} px batch {batch}, frozen: {freeze}")
     judge = Judge(records, backbone, stem, freeze)
@@ -164,7 +165,7 @@ def main():
     good = True
     for kind in ("output", "grad"):
         good &= is_within(kind, errors(records[kind], wanted[kind]))
-    for kind in ("sgd", "adamw"):
+    for kind in ("sgd", "adamw") if extent == "steps" else ():
         good &= is_within(kind, errors(records[kind], judge.steps(kind), records["init"]))
     return 0 if good else 1
 

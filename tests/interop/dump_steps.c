@@ -2,7 +2,7 @@
 // Runs one network on drawn pictures and writes what happened, for compare_torch.py to judge.
 // Records in the machine's byte order: u32 length of name, name, u32 dimensions, u32 each, float32.
 // Names: KIND/NAME; kinds: init, input (images, coefficients of the loss), output, grad, sgd, adamw
-// (weights after three steps).
+// (weights after three steps, when steps are asked for).
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -207,9 +207,9 @@ static fct_status run_all(run *r, char **word)
     FCT_TRY(fct_text_to_i64(word[5], &batch));
     r->side = (int)side;
     r->batch = (int)batch;
-    r->file = fopen(word[7], "wb");
+    r->file = fopen(word[8], "wb");
     if (!r->file)
-        return FCT_FAIL(FCT_E_IO, "cannot create %s", word[7]);
+        return FCT_FAIL(FCT_E_IO, "cannot create %s", word[8]);
     FCT_TRY(open_network(r, word));
     FCT_TRY(draw_input(r));
     FCT_TRY(draw_weights(r));
@@ -218,20 +218,23 @@ static fct_status run_all(run *r, char **word)
     FCT_TRY(write_output(r, "expression", CLASSES));
     FCT_TRY(write_output(r, "landmarks", 2 * POINTS));
     FCT_TRY(write_params(r, "grad", 1));
+    if (!strcmp(word[7], "grad"))
+        return FCT_OK;
     FCT_TRY(steps(r, 0));
     return steps(r, 1);
 }
 
 int main(int argc, char **argv)
 {
-    if (argc != 8) {
-        fprintf(stderr, "use: %s BACKEND BACKBONE STEM SIDE BATCH FREEZE OUT\n", argv[0]);
+    if (argc != 9) {
+        fprintf(stderr, "use: %s BACKEND BACKBONE STEM SIDE BATCH FREEZE grad|steps OUT\n",
+                argv[0]);
         return 2;
     }
     run r = { 0 };
     fct_status status = run_all(&r, argv);
     if (r.file && fclose(r.file) != 0 && status == FCT_OK)
-        status = FCT_FAIL(FCT_E_IO, "cannot write %s", argv[7]);
+        status = FCT_FAIL(FCT_E_IO, "cannot write %s", argv[8]);
     if (status != FCT_OK)
         fprintf(stderr, "%s: %s\n", fct_status_text(status), fct_fail_text());
     free(r.images);

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 
 #include "checkpoint_write.h"
+#include "comm_kind.h"
 #include "facet/fault.h"
 
 typedef struct { // an outcome with its text, carried from the thread to the main thread
@@ -27,7 +28,7 @@ struct fct_saver {
     int is_busy, has_thread;
     pthread_t thread;
     sem_t part_is_done;
-    atomic_int is_hopeless;
+    atomic_int patience_ms;
     int64_t step;
     int is_best;
     fct_blobs state;
@@ -64,7 +65,7 @@ static void *write_all(void *argument)
                                .keep = s->keep,
                                .ranks = fct_comm_size(s->c),
                                .has_part = s->has_part,
-                               .is_hopeless = &s->is_hopeless };
+                               .patience_ms = &s->patience_ms };
     s->commit = outcome_of(fct_commit_save(&order));
     return NULL;
 }
@@ -143,7 +144,10 @@ fct_status fct_saver_wait(fct_saver *s)
     while (sem_wait(&s->part_is_done) != 0 && errno == EINTR)
         ;
     fct_status parts = fct_comm_agree(s->c, told(&s->part), "checkpoint");
-    atomic_store(&s->is_hopeless, parts != FCT_OK);
+    // After a cancel elsewhere the others' parts may still be on their way: the save is worth some
+    // seconds.
+    if (parts != FCT_OK)
+        atomic_store(&s->patience_ms, fct_comm_check(s->c) == FCT_OK ? 0 : 20000);
     outcome first = outcome_of(parts);
     if (s->has_thread)
         pthread_join(s->thread, NULL);
@@ -207,7 +211,7 @@ fct_status fct_saver_start(fct_saver *s, int64_t step, int is_best, fct_blobs *s
     s->step = step;
     s->is_best = is_best;
     s->part = s->commit = (outcome){ 0 };
-    atomic_store(&s->is_hopeless, 0);
+    atomic_store(&s->patience_ms, -1);
     fct_status status = prepare(s);
     if (status != FCT_OK) {
         fct_blobs_release(&s->state);

@@ -14,7 +14,7 @@
 #include "facet/fault.h"
 #include "facet/log.h"
 
-enum { WRITE_BYTES = 8 << 20, NOTE_MOST_BYTES = 64 << 20 };
+enum { WRITE_BYTES = 8 << 20, NOTE_MOST_BYTES = 64 << 20, NAP_MS = 20 };
 
 static fct_status write_bytes(int fd, const char *path, const char *bytes, size_t n)
 {
@@ -105,9 +105,12 @@ static fct_status take_note(const fct_commit_order *o, int rank, fct_text *commi
     snprintf(name, sizeof name, "rank_%04d.note", rank);
     FCT_TRY(temporary_path(path, o->folder, o->step, name));
     while (!fct_path_is_file(path)) {
-        if (atomic_load(o->is_hopeless))
-            return FCT_FAIL(FCT_E_PEER, "%s: rank %d could not write its part", path, rank);
-        fct_clock_sleep_s(0.02);
+        int patience_ms = atomic_load(o->patience_ms);
+        if (patience_ms == 0)
+            return FCT_FAIL(FCT_E_PEER, "%s: rank %d did not write its part", path, rank);
+        if (patience_ms > 0)
+            atomic_store(o->patience_ms, patience_ms > NAP_MS ? patience_ms - NAP_MS : 0);
+        fct_clock_sleep_s(NAP_MS * 1e-3);
     }
     FCT_TRY(fct_path_read(path, NOTE_MOST_BYTES, &bytes, &n));
     fct_status status = fct_commit_parse(path, bytes, n, &note);

@@ -15,14 +15,15 @@ fct_status fct_file_write(const char *path, const void *bytes, size_t n);
 // MPI.
 fct_status fct_part_save(const char *folder, int64_t step, int rank, fct_blobs *state);
 
-// Rank 0, not collective. Waits for the notes of all parts (or until `is_hopeless`), writes COMMIT,
-// verifies everything, publishes the folder and moves the pointers.
+// Rank 0, not collective. Waits for the notes of all parts, writes COMMIT, verifies everything,
+// publishes the folder and moves the pointers. `patience_ms`: how long to wait for a note still; -1
+// for ever; the main thread lowers it when it learns that another rank has failed.
 typedef struct {
     const char *folder;
     int64_t step;
     int is_best, keep, ranks;
     const char *has_part; // [ranks]
-    atomic_int *is_hopeless;
+    atomic_int *patience_ms;
 } fct_commit_order;
 fct_status fct_commit_save(const fct_commit_order *order);
 

@@ -8,6 +8,7 @@
 
 #include "claim.h"
 #include "facet/checkpoint.h"
+#include "facet/clock.h"
 #include "facet/path.h"
 
 enum { N = 200000 };
@@ -129,6 +130,36 @@ static void test_fault_on_one_rank_is_everybodys_and_loses_nothing(fct_comm *c)
     remove_folder(c);
 }
 
+// Returns when every other rank's thread has begun its part: asked of the files, not of the ranks.
+static void await_the_others_parts(fct_comm *c)
+{
+    char part[128], done[128];
+    snprintf(done, sizeof done, "%s/step_00000004", folder);
+    for (int r = 0; r < fct_comm_size(c) - 1; r++) {
+        snprintf(part, sizeof part, "%s/step_00000004.tmp/rank_%04d.h5", folder, r);
+        while (!fct_path_is_file(part) && !fct_path_is_folder(done))
+            fct_clock_sleep_s(0.001);
+    }
+}
+
+// A step breaks on one rank while a save is under way: the save is finished all the same.
+static void test_a_cancel_does_not_spoil_the_save_under_way(fct_comm *c)
+{
+    fct_saver *s;
+    new_folder(c);
+    CLAIM(c, fct_saver_create(c, folder, 2, &s) == FCT_OK);
+    fct_blobs state = state_of(c, 4, -1);
+    CLAIM_HERE(fct_saver_start(s, 4, 0, &state) == FCT_OK);
+    if (fct_comm_rank(c) == fct_comm_size(c) - 1) {
+        await_the_others_parts(c);
+        fct_comm_cancel(c, FCT_FAIL(FCT_E_DIVERGED, "loss is not a number"));
+    }
+    fct_saver_destroy(s);
+    CLAIM_HERE(fct_comm_rank(c) != 0 || load(c, -1) == 4);
+    if (fct_comm_rank(c) == 0)
+        fct_path_remove(folder);
+}
+
 int main(int argc, char **argv)
 {
     fct_comm *c;
@@ -139,6 +170,7 @@ int main(int argc, char **argv)
     } else {
         test_every_rank_gets_its_part_back(c);
         test_ranks_may_have_no_part(c);
+        test_a_cancel_does_not_spoil_the_save_under_way(c); // the last: it ends the communicator
     }
     fct_comm_destroy(c);
     return failed_claims != 0;

@@ -56,24 +56,41 @@ static const char *foreign_format(const uint8_t *b, size_t n)
     return NULL;
 }
 
+typedef enum { KIND_UNKNOWN, KIND_JPEG, KIND_PNG, KIND_PNM, KIND_BMP } kind;
+
+static kind kind_of(const uint8_t *b, size_t n)
+{
+    static const uint8_t jpeg[] = { 0xFF, 0xD8, 0xFF };
+    static const uint8_t png[] = { 0x89, 'P', 'N', 'G', '\r', '\n', 0x1A, '\n' };
+    if (n >= sizeof jpeg && !memcmp(b, jpeg, sizeof jpeg))
+        return KIND_JPEG;
+    if (n >= sizeof png && !memcmp(b, png, sizeof png))
+        return KIND_PNG;
+    if (n >= 3 && b[0] == 'P' && memchr("2356", b[1], 4))
+        return KIND_PNM;
+    return n >= 2 && !memcmp(b, "BM", 2) ? KIND_BMP : KIND_UNKNOWN;
+}
+
 static fct_status decode_by_content(const fct_image_source *src, fct_image *out, int *orientation)
 {
-    static const uint8_t png[8] = { 0x89, 'P', 'N', 'G', '\r', '\n', 0x1A, '\n' };
-    const uint8_t *b = src->bytes;
     if (src->n == 0)
         return FCT_FAIL(FCT_E_FORMAT, "%s: is empty", src->name);
     if (src->n > src->limits->max_bytes)
         return FCT_FAIL(FCT_E_FORMAT, "%s: %zu bytes, more than the %zu allowed", src->name, src->n,
                         src->limits->max_bytes);
-    if (src->n >= 3 && b[0] == 0xFF && b[1] == 0xD8 && b[2] == 0xFF)
+    switch (kind_of(src->bytes, src->n)) {
+    case KIND_JPEG:
         return fct_jpeg_decode(src, out, orientation);
-    if (src->n >= sizeof png && !memcmp(b, png, sizeof png))
+    case KIND_PNG:
         return fct_png_decode(src, out, orientation);
-    if (src->n >= 3 && b[0] == 'P' && strchr("2356", b[1]) && b[1])
+    case KIND_PNM:
         return fct_pnm_decode(src, out);
-    if (src->n >= 2 && b[0] == 'B' && b[1] == 'M')
+    case KIND_BMP:
         return fct_bmp_decode(src, out);
-    const char *foreign = foreign_format(b, src->n);
+    case KIND_UNKNOWN:
+        break;
+    }
+    const char *foreign = foreign_format(src->bytes, src->n);
     if (foreign)
         return FCT_FAIL(FCT_E_FORMAT, "%s: is %s; JPEG, PNG, PGM/PPM and BMP are read", src->name,
                         foreign);

@@ -166,21 +166,31 @@ static void release_plan_columns(plan_columns *c)
     free(c->path);
 }
 
+static fct_status alloc_plan_columns(const fct_plan_head *h, size_t n, size_t width,
+                                     plan_columns *out)
+{
+    size_t units = (size_t)h->units;
+    int has_expression = h->kind == FCT_PACK_EXPRESSION,
+        has_identity = h->kind == FCT_PACK_IDENTITY;
+    *out = (plan_columns){ .path = calloc(n, width) };
+    if (has_expression)
+        out->expression = malloc(n * sizeof *out->expression);
+    if (has_identity)
+        out->identity = malloc(n * sizeof *out->identity);
+    if (units)
+        out->action_unit = malloc(n * units);
+    if (!out->path || (has_expression && !out->expression) || (has_identity && !out->identity) ||
+        (units && !out->action_unit))
+        return FCT_FAIL_NOMEM(n * (width + units), "a shard's columns");
+    return FCT_OK;
+}
+
 static fct_status make_plan_columns(const fct_shard_writer *w, plan_columns *out)
 {
     const fct_plan_head *h = w->plan->head;
     size_t n = (size_t)w->rows, units = (size_t)h->units,
            width = (size_t)h->split[w->split].path_bytes;
-    *out = (plan_columns){ .path = calloc(n, width) };
-    if (h->kind == FCT_PACK_EXPRESSION)
-        out->expression = malloc(n * sizeof *out->expression);
-    if (h->kind == FCT_PACK_IDENTITY)
-        out->identity = malloc(n * sizeof *out->identity);
-    if (units)
-        out->action_unit = malloc(n * units);
-    if (!out->path || (h->kind == FCT_PACK_EXPRESSION && !out->expression) ||
-        (h->kind == FCT_PACK_IDENTITY && !out->identity) || (units && !out->action_unit))
-        return FCT_FAIL_NOMEM(n * (width + units), "a shard's columns");
+    FCT_TRY(alloc_plan_columns(h, n, width, out));
     for (size_t i = 0; i < n; i++) {
         const fct_plan_row *row = &w->plan->row[w->row[i]];
         const char *path = w->plan->text + row->name;

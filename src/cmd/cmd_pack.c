@@ -125,7 +125,8 @@ int fct_cmd_pack(int argc, char **argv)
                   .max_mebibytes = (int64_t)(fct_image_default_limits.max_bytes >> 20) };
     int64_t quality = o.spec.quality, threads = 0, seed = 1;
     const fct_arg args[] = {
-        { "-o|--output", FCT_ARG_STR, &o.spec.output, "DIR", 0, 0, "the folder of the packed set; needed" },
+        { "-o|--output", FCT_ARG_STR, &o.spec.output, "DIR", 0, 0,
+          "the folder of the packed set; needed" },
         { "--format", FCT_ARG_STR, &o.spec.format, "auto|expression|identity|flat", 0, 0,
           "a folder a class, a folder a person, pictures without labels" },
         { "--class-map", FCT_ARG_STR, &o.spec.class_map, "MAP", 0, 0,

@@ -20,7 +20,7 @@ typedef struct {
     fct_params *params;
     fct_arena *arena;
     fct_graph *graph;
-    int batch, side;
+    int batch, side, is_bottleneck;
     uint8_t *images;               // (N, S, S, 3)
     float *expression, *landmarks; // coefficients: loss = sum of coefficient * output
 } run;
@@ -70,8 +70,8 @@ static fct_status write_params(run *r, const char *kind, int gradients)
 }
 
 // A ReLU that lets through by the last bit of a sum makes the gradients of large networks
-// incomparable, so the batch norms are moved away from zero: every channel of a "bn1" lies high
-// (let through) or low (cut off), the others, which shortcuts are added to, lie high.
+// incomparable, so the batch norms are moved away from zero: every channel lies high (let
+// through) or low (cut off), and high where a shortcut is added.
 static fct_status draw_weights(run *r)
 {
     int n;
@@ -86,7 +86,8 @@ static fct_status draw_weights(run *r)
             continue;
         FCT_ASSERT(channels <= 2048);
         const int is_shift = fct_text_ends_with(p[i].name, ".bias");
-        const int has_low = fct_text_ends_with(p[i].name, "bn1.bias");
+        const int has_low = fct_text_ends_with(p[i].name, "bn1.bias") ||
+                            (r->is_bottleneck && fct_text_ends_with(p[i].name, "bn2.bias"));
         for (int64_t c = 0; c < channels; c++)
             plain[c] = is_shift ? (has_low && fct_rng_below(&rng, 2) ? -4.0f : 4.0f)
                                 : (float)fct_rng_between(&rng, 0.7, 1.3);
@@ -207,6 +208,7 @@ static fct_status run_all(run *r, char **word)
     FCT_TRY(fct_text_to_i64(word[5], &batch));
     r->side = (int)side;
     r->batch = (int)batch;
+    r->is_bottleneck = !strcmp(word[2], "resnet50");
     r->file = fopen(word[8], "wb");
     if (!r->file)
         return FCT_FAIL(FCT_E_IO, "cannot create %s", word[8]);

@@ -210,10 +210,15 @@ static void test_a_value_that_is_gone_is_not_given(void **state)
     small_net net;
     small_net_open(&net);
     fct_graph *g = small_net_graph(&net, (fct_graph_spec){ .batch = 2, .global_batch = 2 }, 0);
+    fct_node idle = fct_graph_conv(g, "idle", 1, 1, 3, 1, 1); // nothing consumes it
+    fct_node x = fct_graph_conv(g, "late", 1, 5, 3, 1, 1);
+    fct_graph_output(g, "late", fct_graph_avgpool(g, fct_graph_bn(g, "late_bn", x, -1, 1)));
     small_net_finish(&net, g);
     small_net_loss(&net, g, 0, 0, NULL);
+    assert_int_equal(g->value[g->node[idle].value].until, g->n_instr - 1);
     float out[2 * 5 * NET_SIDE * NET_SIDE], head[2 * NET_CLASSES], read[2 * NET_CLASSES];
-    assert_int_equal(fct_graph_read_node(g, 1, out), FCT_E_ARG);
+    assert_int_equal(fct_graph_read_node(g, x, out), FCT_E_ARG);
+    assert_int_equal(fct_graph_read_node(g, idle, out), FCT_OK);
     assert_int_equal(fct_graph_read_node(g, g->output[0].node, head), FCT_OK);
     assert_int_equal(fct_graph_read(g, "classes", read), FCT_OK);
     assert_memory_equal(head, read, sizeof head);

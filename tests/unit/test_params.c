@@ -35,6 +35,7 @@ static void open_table(table *t, uint64_t seed, int extra, void *gradients)
     x = fct_graph_conv(g, "filter", x, 64, 3, 1, 1);
     x = fct_graph_avgpool(g, fct_graph_bn(g, "norm", x, -1, 1));
     fct_graph_linear(g, "head", x, 50);
+    fct_graph_linear(g, "other", x, 50);
     fct_graph_initial_bias(g, fct_graph_linear(g, "middle", x, 4), 0.5f);
     fct_graph_scalar(g, "scalar", 3, -0.25f);
     fct_graph_destroy(g);
@@ -102,9 +103,12 @@ static void test_initial_values_follow_seed_and_name_only(void **state)
     close_table(&t);
     open_table(&t, 2, 0, NULL);
     get(&t, "filter.weight", c);
-    close_table(&t);
     assert_memory_equal(a, b, bytes);
     assert_memory_not_equal(a, c, bytes);
+    get(&t, "head.weight", a);
+    get(&t, "other.weight", b);
+    assert_memory_not_equal(a, b, sizeof(float) * 50);
+    close_table(&t);
 }
 
 static void test_places_are_aligned_and_follow_each_other(void **state)

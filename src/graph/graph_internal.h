@@ -135,6 +135,16 @@ typedef struct {
     void (*backward)(fct_graph *g, fct_node at); // NULL: nothing flows back
 } fct_node_row;
 const fct_node_row *fct_node_row_of(fct_node_kind kind);
+// For infer: adds or finds the parameter NODE.leaf; refuses what is not (N, C, H, W).
+fct_status fct_node_param(fct_graph *g, fct_node_info *n, const char *leaf, fct_param like);
+fct_status fct_node_need_image(const fct_graph *g, const fct_node_info *n);
+fct_shape fct_shape_like(fct_dtype dtype, const fct_shape *s); // an activation of the same size
+fct_shape fct_shape_vector(fct_dtype dtype, int64_t n);
+
+// ---- op_bn.c
+fct_status fct_bn_infer(fct_graph *g, fct_node_info *n);
+void fct_bn_forward(fct_graph *g, fct_node at);
+void fct_bn_backward(fct_graph *g, fct_node at);
 
 // ---- memory_plan.c: lifetimes, shared memory, offsets; sets g->memory and value offsets.
 // Returns the bytes of the arena.

@@ -4,19 +4,17 @@
 
 #include "graph_internal.h"
 
-static const float bn_eps = 1e-5f; // torch's
-
-static fct_shape like_act(fct_dtype dtype, const fct_shape *s)
+fct_shape fct_shape_like(fct_dtype dtype, const fct_shape *s)
 {
     return fct_shape_make(dtype, FCT_ACT, 4, s->dim);
 }
 
-static fct_shape vector(fct_dtype dtype, int64_t n)
+fct_shape fct_shape_vector(fct_dtype dtype, int64_t n)
 {
     return fct_shape_make(dtype, FCT_PLAIN, 1, &n);
 }
 
-static fct_status add_param(fct_graph *g, fct_node_info *n, const char *leaf, fct_param like)
+fct_status fct_node_param(fct_graph *g, fct_node_info *n, const char *leaf, fct_param like)
 {
     snprintf(like.name, sizeof like.name, "%s.%s", n->name, leaf);
     like.frozen = n->is_frozen;
@@ -33,7 +31,7 @@ static fct_status add_param(fct_graph *g, fct_node_info *n, const char *leaf, fc
     return FCT_OK;
 }
 
-static fct_status need_image(const fct_graph *g, const fct_node_info *n)
+fct_status fct_node_need_image(const fct_graph *g, const fct_node_info *n)
 {
     const fct_shape *x = &g->node[n->in[0]].shape;
     if (x->ndim == 4)
@@ -78,7 +76,7 @@ static int64_t window_out(int64_t side, const fct_node_info *n)
 
 static fct_status window_infer(fct_graph *g, fct_node_info *n, int64_t channels)
 {
-    FCT_TRY(need_image(g, n));
+    FCT_TRY(fct_node_need_image(g, n));
     const int64_t *d = g->node[n->in[0]].shape.dim;
     if (channels < 1 || n->kernel < 1 || n->stride < 1 || n->pad < 0 || n->pad >= n->kernel)
         return FCT_FAIL(FCT_E_ARG, "node %s: bad kernel, stride, pad or channels", n->name);
@@ -98,7 +96,7 @@ static fct_status conv_infer(fct_graph *g, fct_node_info *n)
     w.shape = fct_shape_make(FCT_F32, FCT_FILTER, 4, FCT_DIMS(n->channels, c, k, k));
     w.fan_out = (float)(n->channels * k * k);
     w.fan_in = (float)(c * k * k);
-    return add_param(g, n, "weight", w);
+    return fct_node_param(g, n, "weight", w);
 }
 
 static fct_instr *conv_instr(fct_graph *g, fct_op op, fct_node at)
@@ -156,7 +154,7 @@ static void maxpool_forward(fct_graph *g, fct_node at)
     fct_instr *i = pool_instr(g, FCT_OP_MAXPOOL_FWD, at);
     fct_instr_in(g, i, FCT_REF_VALUE, g->node[n->in[0]].value);
     n->value = fct_instr_new(g, i, n->shape);
-    n->mask = fct_instr_new(g, i, like_act(FCT_U8, &n->shape));
+    n->mask = fct_instr_new(g, i, fct_shape_like(FCT_U8, &n->shape));
 }
 
 static void maxpool_backward(fct_graph *g, fct_node at)
@@ -170,7 +168,7 @@ static void maxpool_backward(fct_graph *g, fct_node at)
 
 static fct_status avgpool_infer(fct_graph *g, fct_node_info *n)
 {
-    FCT_TRY(need_image(g, n));
+    FCT_TRY(fct_node_need_image(g, n));
     n->shape = fct_shape_make(FCT_F32, FCT_PLAIN, 2, g->node[n->in[0]].shape.dim);
     return FCT_OK;
 }
@@ -191,146 +189,6 @@ static void avgpool_backward(fct_graph *g, fct_node at)
     fct_grad_contribute(g, n->in[0], fct_instr_new(g, i, g->node[n->in[0]].shape));
 }
 
-// ---- batch norm with what may follow it: y = relu(bn(x) + z)
-
-static fct_status bn_infer(fct_graph *g, fct_node_info *n)
-{
-    FCT_TRY(need_image(g, n));
-    const fct_shape *x = &g->node[n->in[0]].shape;
-    if (x->layout != FCT_ACT || (n->n_in == 2 && !fct_shape_equal(x, &g->node[n->in[1]].shape)))
-        return FCT_FAIL(FCT_E_ARG, "node %s: its inputs differ in shape, or are the picture",
-                        n->name);
-    n->shape = *x;
-    fct_param p = { .kind = FCT_PARAM_NORM, .shape = vector(FCT_F32, x->dim[1]), .initial = 1 };
-    FCT_TRY(add_param(g, n, "weight", p));
-    p.initial = 0;
-    FCT_TRY(add_param(g, n, "bias", p));
-    p.kind = FCT_PARAM_STAT;
-    FCT_TRY(add_param(g, n, "running_mean", p));
-    p.initial = 1;
-    return add_param(g, n, "running_var", p);
-}
-
-static int bn_uses_batch(const fct_graph *g, const fct_node_info *n)
-{
-    return g->spec.training && !n->is_frozen;
-}
-
-static fct_instr *bn_instr(fct_graph *g, fct_op op, fct_node at)
-{
-    const fct_node_info *n = &g->node[at];
-    fct_instr *i = fct_instr_add(g, op, at);
-    i->desc.attr.bn.eps = bn_eps;
-    i->desc.attr.bn.stat_weight = (float)((double)g->spec.batch / (double)g->spec.global_batch);
-    i->desc.attr.bn.relu = n->relu;
-    i->desc.attr.bn.add = n->n_in == 2;
-    i->desc.attr.bn.count = (double)(g->spec.global_batch * n->shape.dim[2] * n->shape.dim[3]);
-    return i;
-}
-
-static int bn_sums(fct_graph *g, fct_instr *i, const fct_node_info *n)
-{
-    i->sum_ranks = 1;
-    return fct_instr_new(g, i, fct_shape_make(FCT_F64, FCT_PLAIN, 2, FCT_DIMS(2, n->shape.dim[1])));
-}
-
-static void bn_add_z(fct_graph *g, fct_instr *i, const fct_node_info *n)
-{
-    if (n->n_in == 2)
-        fct_instr_in(g, i, FCT_REF_VALUE, g->node[n->in[1]].value);
-}
-
-static void bn_forward_running(fct_graph *g, fct_node at)
-{
-    fct_node_info *n = &g->node[at];
-    fct_instr *i = bn_instr(g, FCT_OP_BN_INFER, at);
-    fct_instr_in(g, i, FCT_REF_VALUE, g->node[n->in[0]].value);
-    for (int k = 0; k < FCT_NODE_PARAMS; k++)
-        fct_instr_in(g, i, FCT_REF_WEIGHT, n->param[k]);
-    bn_add_z(g, i, n);
-    n->value = fct_instr_new(g, i, n->shape);
-}
-
-static void bn_forward_batch(fct_graph *g, fct_node at)
-{
-    fct_node_info *n = &g->node[at];
-    const int x = g->node[n->in[0]].value;
-    int sums = -1;
-    if (g->spec.sync_bn) {
-        fct_instr *s = bn_instr(g, FCT_OP_BN_SUM, at);
-        fct_instr_in(g, s, FCT_REF_VALUE, x);
-        sums = bn_sums(g, s, n);
-    }
-    fct_instr *i = bn_instr(g, g->spec.sync_bn ? FCT_OP_BN_APPLY : FCT_OP_BN_FWD, at);
-    fct_instr_in(g, i, FCT_REF_VALUE, x);
-    if (sums >= 0)
-        fct_instr_in(g, i, FCT_REF_VALUE, sums);
-    fct_instr_in(g, i, FCT_REF_WEIGHT, n->param[FCT_BN_GAMMA]);
-    fct_instr_in(g, i, FCT_REF_WEIGHT, n->param[FCT_BN_BETA]);
-    bn_add_z(g, i, n);
-    n->value = fct_instr_new(g, i, n->shape);
-    n->batch_mean = fct_instr_new(g, i, vector(FCT_F32, n->shape.dim[1]));
-    n->invstd = fct_instr_new(g, i, vector(FCT_F32, n->shape.dim[1]));
-    fct_instr_out(g, i, FCT_REF_GRAD, n->param[FCT_BN_MEAN]);
-    fct_instr_out(g, i, FCT_REF_GRAD, n->param[FCT_BN_VAR]);
-    if (n->relu)
-        n->mask = fct_instr_new(g, i, like_act(FCT_BIT, &n->shape));
-}
-
-static void bn_forward(fct_graph *g, fct_node at)
-{
-    if (bn_uses_batch(g, &g->node[at]))
-        bn_forward_batch(g, at);
-    else
-        bn_forward_running(g, at);
-}
-
-static void bn_add_mask(fct_graph *g, fct_instr *i, const fct_node_info *n)
-{
-    if (n->relu)
-        fct_instr_in(g, i, FCT_REF_VALUE, n->mask);
-}
-
-static int bn_backward_sums(fct_graph *g, fct_node at)
-{
-    fct_node_info *n = &g->node[at];
-    fct_instr *i = bn_instr(g, FCT_OP_BN_BWD_SUM, at);
-    fct_instr_in(g, i, FCT_REF_VALUE, g->node[n->in[0]].value);
-    fct_instr_in(g, i, FCT_REF_VALUE, n->grad);
-    fct_instr_in(g, i, FCT_REF_VALUE, n->batch_mean);
-    fct_instr_in(g, i, FCT_REF_VALUE, n->invstd);
-    bn_add_mask(g, i, n);
-    int sums = bn_sums(g, i, n);
-    fct_instr_out(g, i, FCT_REF_GRAD, n->param[FCT_BN_GAMMA]);
-    fct_instr_out(g, i, FCT_REF_GRAD, n->param[FCT_BN_BETA]);
-    return sums;
-}
-
-static void bn_backward(fct_graph *g, fct_node at)
-{
-    fct_node_info *n = &g->node[at];
-    const int sync = g->spec.sync_bn;
-    const int sums = sync ? bn_backward_sums(g, at) : -1;
-    fct_instr *i = bn_instr(g, sync ? FCT_OP_BN_BWD_APPLY : FCT_OP_BN_BWD, at);
-    fct_instr_in(g, i, FCT_REF_VALUE, g->node[n->in[0]].value);
-    fct_instr_in(g, i, FCT_REF_VALUE, n->grad);
-    fct_instr_in(g, i, FCT_REF_WEIGHT, n->param[FCT_BN_GAMMA]);
-    fct_instr_in(g, i, FCT_REF_VALUE, n->batch_mean);
-    fct_instr_in(g, i, FCT_REF_VALUE, n->invstd);
-    if (sync)
-        fct_instr_in(g, i, FCT_REF_VALUE, sums);
-    bn_add_mask(g, i, n);
-    const int dx = fct_instr_new(g, i, n->shape);
-    if (!sync) {
-        fct_instr_out(g, i, FCT_REF_GRAD, n->param[FCT_BN_GAMMA]);
-        fct_instr_out(g, i, FCT_REF_GRAD, n->param[FCT_BN_BETA]);
-    }
-    const int dz = n->n_in == 2 ? fct_instr_new(g, i, n->shape) : -1;
-    fct_grad_contribute(g, n->in[0], dx);
-    if (dz >= 0)
-        fct_grad_contribute(g, n->in[1], dz);
-}
-
 // ---- linear: y (N, O) = x (N, I) w^T + b
 
 static fct_status linear_infer(fct_graph *g, fct_node_info *n)
@@ -341,10 +199,10 @@ static fct_status linear_infer(fct_graph *g, fct_node_info *n)
     n->shape = fct_shape_make(FCT_F32, FCT_PLAIN, 2, FCT_DIMS(x->dim[0], n->channels));
     fct_param p = { .kind = FCT_PARAM_WEIGHT, .fan_in = (float)x->dim[1] };
     p.shape = fct_shape_make(FCT_F32, FCT_PLAIN, 2, FCT_DIMS(n->channels, x->dim[1]));
-    FCT_TRY(add_param(g, n, "weight", p));
+    FCT_TRY(fct_node_param(g, n, "weight", p));
     p.kind = FCT_PARAM_BIAS;
-    p.shape = vector(FCT_F32, n->channels);
-    return add_param(g, n, "bias", p);
+    p.shape = fct_shape_vector(FCT_F32, n->channels);
+    return fct_node_param(g, n, "bias", p);
 }
 
 static void linear_forward(fct_graph *g, fct_node at)
@@ -377,7 +235,7 @@ static void linear_backward(fct_graph *g, fct_node at)
 static const fct_node_row rows[] = {
     { images_infer, images_forward, NULL },
     { conv_infer, conv_forward, conv_backward },
-    { bn_infer, bn_forward, bn_backward },
+    { fct_bn_infer, fct_bn_forward, fct_bn_backward },
     { maxpool_infer, maxpool_forward, maxpool_backward },
     { avgpool_infer, avgpool_forward, avgpool_backward },
     { linear_infer, linear_forward, linear_backward },

@@ -21,35 +21,42 @@ static int overlap_in_space(const fct_value *a, const fct_value *b)
     return a->offset < b->offset + b->bytes && b->offset < a->offset + a->bytes;
 }
 
+static int is_allowed(const fct_op_desc *d, int in, int out)
+{
+    static const struct {
+        fct_op op;
+        int in, out, add; // -1: with or without a summand
+    } allowed[] = {
+        { FCT_OP_ADD, 0, 0, -1 },         { FCT_OP_BN_FWD, 3, 0, 1 },
+        { FCT_OP_BN_APPLY, 4, 0, 1 },     { FCT_OP_BN_INFER, 0, 0, -1 },
+        { FCT_OP_BN_INFER, 5, 0, 1 },     { FCT_OP_BN_BWD, 1, 3, 1 },
+        { FCT_OP_BN_BWD, 0, 0, -1 },      { FCT_OP_BN_BWD, 1, 0, 0 },
+        { FCT_OP_BN_BWD_APPLY, 1, 1, 1 }, { FCT_OP_BN_BWD_APPLY, 0, 0, -1 },
+        { FCT_OP_BN_BWD_APPLY, 1, 0, 0 },
+    };
+    for (size_t i = 0; i < sizeof allowed / sizeof *allowed; i++)
+        if (allowed[i].op == d->op && allowed[i].in == in && allowed[i].out == out &&
+            (allowed[i].add < 0 || allowed[i].add == d->attr.bn.add))
+            return 1;
+    return 0;
+}
+
+static int place_of(const fct_graph *g, const fct_ref *ref, int n, const fct_value *v)
+{
+    for (int k = 0; k < n; k++)
+        if (ref[k].kind == FCT_REF_VALUE && &g->value[ref[k].index] == v)
+            return k;
+    return -1;
+}
+
 // a ends in the instruction that writes b over it: only where backend.h allows it, exactly there.
 static int is_written_over(const fct_graph *g, const fct_value *a, const fct_value *b)
 {
     if (a->last != b->first || a->offset != b->offset || a->bytes != b->bytes)
         return 0;
-    const fct_op_desc *d = &g->instr[a->last].desc;
-    const fct_ref *in = g->instr[a->last].in, *out = g->instr[a->last].out;
-    int from = -1, to = -1;
-    for (int k = 0; k < d->n_in; k++)
-        from = in[k].kind == FCT_REF_VALUE && &g->value[in[k].index] == a ? k : from;
-    for (int k = 0; k < d->n_out; k++)
-        to = out[k].kind == FCT_REF_VALUE && &g->value[out[k].index] == b ? k : to;
-    const int add = d->attr.bn.add;
-    switch (d->op) {
-    case FCT_OP_ADD:
-        return to == 0 && from == 0;
-    case FCT_OP_BN_FWD:
-        return to == 0 && from == 3 && add;
-    case FCT_OP_BN_APPLY:
-        return to == 0 && from == 4 && add;
-    case FCT_OP_BN_INFER:
-        return to == 0 && (from == 0 || (from == 5 && add));
-    case FCT_OP_BN_BWD:
-        return (to == 3 && from == 1) || (to == 0 && (from == 0 || (from == 1 && !add)));
-    case FCT_OP_BN_BWD_APPLY:
-        return (to == 1 && from == 1) || (to == 0 && (from == 0 || (from == 1 && !add)));
-    default:
-        return 0;
-    }
+    const fct_instr *i = &g->instr[a->last];
+    return is_allowed(&i->desc, place_of(g, i->in, i->desc.n_in, a),
+                      place_of(g, i->out, i->desc.n_out, b));
 }
 
 static void check_plan(const fct_graph *g)

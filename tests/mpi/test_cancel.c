@@ -64,7 +64,7 @@ static void test_others_learn_why_soon(fct_comm *c, fct_status (*wait)(fct_comm 
 {
     int last = fct_comm_size(c) - 1;
     char who[64];
-    snprintf(who, sizeof who, "rank %d on %s: ", last, fct_comm_host(c));
+    snprintf(who, sizeof who, "rank %d on ", last);
     if (fct_comm_rank(c) == last) {
         fct_clock_sleep_s(0.3);
         fct_comm_cancel(c, FCT_FAIL(FCT_E_FORMAT, "shard 3: row 12 is damaged\npack it again"));

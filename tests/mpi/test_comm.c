@@ -96,7 +96,8 @@ static void test_agree_gives_all_the_lowest_failing_ranks_answer(fct_comm *c)
         fct_status all = fct_comm_agree(c, mine, "loading");
         char text[256], who[64];
         snprintf(text, sizeof text, "%s", fct_fail_text());
-        snprintf(who, sizeof who, "loading: rank %d on %s", first, fct_comm_host(c));
+        snprintf(who, sizeof who, "loading: rank %d on %s", first,
+                 r == first ? fct_comm_host(c) : "");
         CLAIM(c, all == FCT_E_FORMAT);
         CLAIM(c, strstr(text, "shard 7: broken\nrun facet inspect") != NULL);
         CLAIM(c, n == 1 || strstr(text, who) != NULL);
@@ -112,7 +113,7 @@ static void test_same_names_both_ranks(fct_comm *c)
     fct_status status = fct_comm_same(c, fct_comm_rank(c) == n - 1 ? 0xbad : 42, "config");
     char text[256], other[64];
     snprintf(text, sizeof text, "%s", fct_fail_text());
-    snprintf(other, sizeof other, "0000000000000bad on rank %d (%s)", n - 1, fct_comm_host(c));
+    snprintf(other, sizeof other, "0000000000000bad on rank %d (", n - 1);
     CLAIM(c, status == FCT_E_ARG);
     CLAIM(c, strstr(text, "config differs") && strstr(text, "002a on rank 0 (") &&
                  strstr(text, other));
@@ -120,10 +121,10 @@ static void test_same_names_both_ranks(fct_comm *c)
 
 static void test_local_ranks_are_numbered_within_the_node(fct_comm *c)
 {
-    const char *fake = getenv("FACET_FAKE_NODES");
+    int is_one_node = !getenv("FACET_FAKE_NODES") && !getenv("FACET_TWO_HOSTS");
     CLAIM(c, fct_comm_local_rank(c) >= 0 && fct_comm_local_rank(c) < fct_comm_local_size(c));
-    CLAIM(c, fake || fct_comm_local_size(c) == fct_comm_size(c));
-    CLAIM(c, !fake || fct_comm_local_size(c) <= (fct_comm_size(c) + 1) / 2);
+    CLAIM(c, !is_one_node || fct_comm_local_size(c) == fct_comm_size(c));
+    CLAIM(c, is_one_node || fct_comm_local_size(c) <= (fct_comm_size(c) + 1) / 2);
 }
 
 int main(void)

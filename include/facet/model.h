@@ -15,6 +15,7 @@ typedef struct {
     int landmarks;      // points of the landmark head; 0: none
     const char *freeze; // "none", "stem", "layer1" .. "layer4", "backbone" (all but the heads)
     int log_vars;       // learned log variances, one a task; 0: none
+    float log_var_init; // what they start from
 } fct_model_spec;
 
 typedef struct {

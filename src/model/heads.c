@@ -21,6 +21,6 @@ fct_node fct_heads_build(fct_graph *g, const fct_model_spec *spec, int training,
     if (!training)
         fct_graph_output(g, "embedding", e);
     if (spec->log_vars > 0)
-        fct_graph_scalar(g, "balance.log_var", spec->log_vars, 0);
+        fct_graph_scalar(g, "balance.log_var", spec->log_vars, spec->log_var_init);
     return e;
 }

@@ -33,8 +33,6 @@ static fct_status add_graph(fct_net *n, int64_t rows, int64_t global_rows, int t
     fct_model model;
     FCT_TRY(fct_graph_create(n->params, &gs, out));
     FCT_TRY(fct_model_build(*out, &n->spec.model, &model));
-    if (n->spec.model.log_vars)
-        fct_graph_scalar(*out, "balance.log_var", n->spec.model.log_vars, n->spec.log_var_init);
     return fct_graph_compile(*out, n->arena);
 }
 

@@ -12,7 +12,6 @@ typedef struct {
     const char *backend; // "auto", "cpu", "ref"
     int threads;         // 0: the node's cores over its ranks
     fct_model_spec model;
-    float log_var_init;
     int64_t batch;     // global pictures of a training batch; 0: no training
     int64_t tail;      // global pictures of an epoch's short last batch; 0: none
     int64_t eval_rows; // pictures of this rank at a time in evaluation

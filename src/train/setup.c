@@ -137,7 +137,6 @@ static fct_status make_net(fct_trainer *t)
     fct_net_spec s = { .comm = t->comm,
                        .backend = o->cluster_backend,
                        .threads = (int)o->cluster_threads,
-                       .log_var_init = (float)o->loss_log_var_init,
                        .batch = full,
                        .tail = tail == full ? 0 : tail,
                        .eval_rows = o->eval_batch_size ? o->eval_batch_size : high - low,
@@ -152,7 +151,8 @@ static fct_status make_net(fct_trainer *t)
                                 .expressions = t->tasks.classes,
                                 .landmarks = t->tasks.landmarks,
                                 .freeze = o->model_freeze,
-                                .log_vars = fct_tasks_log_vars(&t->tasks) };
+                                .log_vars = fct_tasks_log_vars(&t->tasks),
+                                .log_var_init = (float)o->loss_log_var_init };
     memcpy(s.model.mean, is_half ? half : imagenet_mean, sizeof half);
     memcpy(s.model.std, is_half ? half : imagenet_std, sizeof half);
     return fct_net_create(&s, &t->net);

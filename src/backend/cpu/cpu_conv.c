@@ -8,6 +8,7 @@
 #include "dnnl_compat.h"
 #include "host_memory.h"
 #include "op_dims.h"
+#include "subsample.h"
 #include "winograd_rule.h"
 
 enum { X, W, Y, SCRATCH, OPERANDS };
@@ -18,7 +19,8 @@ typedef struct {
     dnnl_primitive_t reorder; // NULL where the kernel takes the canonical layout
     dnnl_memory_t memory[OPERANDS];
     dnnl_memory_t canonical; // of the filter
-    size_t filter_bytes;     // of the workspace, before the scratchpad
+    int picks;               // runs without stride on the picked positions
+    size_t filter_bytes, picked_bytes;
 } conv_state;
 
 static fct_conv_direction direction_of(fct_op op)
@@ -41,18 +43,31 @@ static fct_status describe_filter(const fct_conv_dims *v, int canonical, fct_dnn
     return fct_dnnl_md_make(dim, canonical ? tag : dnnl_format_tag_any, out);
 }
 
-static fct_status describe_conv(fct_cpu *b, const fct_op_desc *d, const fct_conv_dims *v,
+// The shape of x that oneDNN sees.
+static fct_shape kernel_x(const fct_op_desc *d, const fct_conv_dims *v, int picks)
+{
+    fct_shape x = d->op == FCT_OP_CONV_BWD_DATA ? d->out[0] : d->in[0];
+    if (picks) {
+        x.dim[2] = v->p;
+        x.dim[3] = v->q;
+    }
+    return x;
+}
+
+static fct_status describe_conv(fct_cpu *b, const fct_op_desc *d, const fct_conv_dims *v, int picks,
                                 dnnl_primitive_desc_t *out)
 {
-    fct_dnnl_conv c = { .direction = direction_of(d->op), .stride = v->stride, .pad = v->pad };
-    const fct_shape *x = c.direction == FCT_CONV_BWD_DATA ? &d->out[0] : &d->in[0];
+    fct_dnnl_conv c = { .direction = direction_of(d->op),
+                        .stride = picks ? 1 : v->stride,
+                        .pad = v->pad,
+                        .winograd = fct_winograd_rule(direction_of(d->op), v) };
+    fct_shape x = kernel_x(d, v, picks);
     const fct_shape *y = c.direction == FCT_CONV_FWD        ? &d->out[0]
                          : c.direction == FCT_CONV_BWD_DATA ? &d->in[0]
                                                             : &d->in[1];
-    FCT_TRY(describe_act(b, x, &c.x));
+    FCT_TRY(describe_act(b, &x, &c.x));
     FCT_TRY(describe_act(b, y, &c.y));
     FCT_TRY(describe_filter(v, 0, &c.w));
-    c.winograd = fct_winograd_rule(c.direction, v);
     fct_status s = fct_dnnl_conv_describe(b->engine, &c, out);
     if (s != FCT_E_UNSUPPORTED || !c.winograd)
         return s;
@@ -64,6 +79,11 @@ static fct_status make_memory(fct_cpu *b, fct_dnnl_md_view md, dnnl_memory_t *ou
 {
     return fct_dnnl_check(dnnl_memory_create(out, md, b->engine, DNNL_MEMORY_NONE),
                           "describing memory");
+}
+
+static size_t aligned(size_t bytes)
+{
+    return (bytes + FCT_CPU_ALIGN_BYTES - 1) / FCT_CPU_ALIGN_BYTES * FCT_CPU_ALIGN_BYTES;
 }
 
 // The reorder between the canonical filter and the kernel's, into the kernel's or out of it.
@@ -81,9 +101,7 @@ static fct_status make_reorder(fct_cpu *b, conv_state *st, fct_dnnl_md_view kern
         "describing a filter's reorder"));
     dnnl_status_t s = dnnl_primitive_create(&st->reorder, pd);
     dnnl_primitive_desc_destroy(pd);
-    size_t bytes = dnnl_memory_desc_get_size(kernel);
-    st->filter_bytes =
-        (bytes + FCT_CPU_ALIGN_BYTES - 1) / FCT_CPU_ALIGN_BYTES * FCT_CPU_ALIGN_BYTES;
+    st->filter_bytes = aligned(dnnl_memory_desc_get_size(kernel));
     return fct_dnnl_check(s, "building a filter's reorder");
 }
 
@@ -96,8 +114,11 @@ static fct_status build(fct_cpu *b, conv_state *st, const fct_conv_dims *v,
         FCT_TRY(make_memory(b, fct_dnnl_conv_md(pd, st->direction, i), &st->memory[i]));
     FCT_TRY(describe_filter(v, 1, &canonical));
     FCT_TRY(make_reorder(b, st, fct_dnnl_conv_md(pd, st->direction, W), &canonical));
-    *workspace_bytes =
-        st->filter_bytes + dnnl_memory_desc_get_size(fct_dnnl_conv_md(pd, st->direction, SCRATCH));
+    if (st->picks)
+        st->picked_bytes =
+            aligned(dnnl_memory_desc_get_size(fct_dnnl_conv_md(pd, st->direction, X)));
+    *workspace_bytes = st->filter_bytes + st->picked_bytes +
+                       dnnl_memory_desc_get_size(fct_dnnl_conv_md(pd, st->direction, SCRATCH));
     return FCT_OK;
 }
 
@@ -109,7 +130,8 @@ static fct_status conv_prepare(fct_cpu *b, fct_cpu_plan *p)
     if (!st)
         return FCT_FAIL_NOMEM(sizeof *st, "a plan");
     st->direction = direction_of(p->base.desc.op);
-    FCT_TRY(describe_conv(b, &p->base.desc, &v, &pd));
+    st->picks = kernel_x(&p->base.desc, &v, 0).layout == FCT_ACT && fct_subsample_pays(&v);
+    FCT_TRY(describe_conv(b, &p->base.desc, &v, st->picks, &pd));
     fct_status s = build(b, st, &v, pd, &p->workspace_bytes);
     dnnl_primitive_desc_destroy(pd);
     return s;
@@ -139,34 +161,50 @@ static fct_status run_reorder(fct_cpu *b, conv_state *st, dnnl_memory_t from, dn
                           "reordering a filter");
 }
 
-static fct_status conv_run(fct_cpu *b, fct_cpu_plan *p, const fct_tensor *in, const fct_tensor *out,
-                           void *workspace)
+// The kernel between the reorders of its filter, on tensors where `at` says.
+static fct_status run_kernel(fct_cpu *b, conv_state *st, void *const at[OPERANDS])
 {
-    conv_state *st = p->state;
-    static const int first_in[] = { X, Y, X }, second_in[] = { W, W, Y }, result[] = { Y, X, W };
-    void *at[OPERANDS];
-    at[first_in[st->direction]] = fct_host_at(&in[0]);
-    at[second_in[st->direction]] = fct_host_at(&in[1]);
-    at[result[st->direction]] = fct_host_at(&out[0]);
-    at[SCRATCH] = workspace ? (char *)workspace + st->filter_bytes : NULL;
-    if (st->reorder) {
-        FCT_TRY(
-            fct_dnnl_check(dnnl_memory_set_data_handle(st->canonical, at[W]), "placing a filter"));
-        at[W] = workspace;
-    }
     dnnl_exec_arg_t args[OPERANDS];
+    int into = st->reorder && st->direction != FCT_CONV_BWD_WEIGHT;
     for (int i = 0; i < OPERANDS; i++) {
         FCT_TRY(
             fct_dnnl_check(dnnl_memory_set_data_handle(st->memory[i], at[i]), "placing a tensor"));
         args[i] = (dnnl_exec_arg_t){ fct_dnnl_conv_arg(st->direction, i), st->memory[i] };
     }
-    int into = st->reorder && st->direction != FCT_CONV_BWD_WEIGHT;
     if (into)
         FCT_TRY(run_reorder(b, st, st->canonical, st->memory[W]));
     FCT_TRY(fct_dnnl_check(dnnl_primitive_execute(st->conv, b->stream, OPERANDS, args),
                            "running a convolution"));
     if (st->reorder && !into)
         FCT_TRY(run_reorder(b, st, st->memory[W], st->canonical));
+    return FCT_OK;
+}
+
+static fct_status conv_run(fct_cpu *b, fct_cpu_plan *p, const fct_tensor *in, const fct_tensor *out,
+                           void *workspace)
+{
+    conv_state *st = p->state;
+    static const int first_in[] = { X, Y, X }, second_in[] = { W, W, Y }, result[] = { Y, X, W };
+    fct_conv_dims v = fct_op_conv_dims(&p->base.desc);
+    char *work = workspace;
+    void *at[OPERANDS];
+    at[first_in[st->direction]] = fct_host_at(&in[0]);
+    at[second_in[st->direction]] = fct_host_at(&in[1]);
+    at[result[st->direction]] = fct_host_at(&out[0]);
+    at[SCRATCH] = work ? work + st->filter_bytes + st->picked_bytes : NULL;
+    if (st->reorder) {
+        FCT_TRY(
+            fct_dnnl_check(dnnl_memory_set_data_handle(st->canonical, at[W]), "placing a filter"));
+        at[W] = work;
+    }
+    float *x = at[X];
+    if (st->picks)
+        at[X] = work + st->filter_bytes;
+    if (st->picks && st->direction != FCT_CONV_BWD_DATA)
+        fct_subsample_gather(&v, b->lanes, x, at[X]);
+    FCT_TRY(run_kernel(b, st, at));
+    if (st->picks && st->direction == FCT_CONV_BWD_DATA)
+        fct_subsample_spread(&v, b->lanes, at[X], x);
     return FCT_OK;
 }
 

@@ -14,6 +14,8 @@ grep -q 'warning: every process is rank 0: SLURM_STEP_NUM_TASKS is 4' "$work/out
     lose "no warning under a launcher without MPI"
 SLURM_NTASKS=4 SLURM_PROCID=0 "$tool" load "$work/ckpt" >"$work/out" 2>&1
 grep -q warning "$work/out" && lose "a batch script, which is one process, was warned"
+FACET_FAULT=nonsense "$tool" load "$work/ckpt" >"$work/out" 2>&1
+grep -q "warning: FACET_FAULT=nonsense: not site:nth" "$work/out" || lose "a fault that makes no sense was not told"
 if command -v strace >/dev/null && [ "${FACET_SANITIZED:-0}" = 0 ] &&
     strace -f -o "$work/trace" -e trace=socket,openat "$tool" load "$work/ckpt" >/dev/null 2>&1; then
     grep -q 'openmpi-mca-params\|socket(' "$work/trace" && lose "a plain start starts MPI"

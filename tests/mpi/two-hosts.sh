@@ -18,6 +18,7 @@ cleanup() {
 }
 trap cleanup EXIT
 
+[ "${FACET_SANITIZED:-0}" = 0 ] || skip "the sanitizers' options do not reach the other host"
 command -v ip >/dev/null || skip "no ip (iproute2)"
 { ip netns add "$a" && ip netns add "$b"; } 2>/dev/null ||
     skip "no right to make network namespaces"

@@ -23,11 +23,11 @@ static void lot_pose(fct_rng *rng, double difficulty, fct_face_pose *pose)
 {
     double degree = turn_rad / 360;
     pose->yaw_rad = spread(rng, 40 * difficulty) * degree;
-    pose->pitch_rad = spread(rng, 20 * difficulty) * degree;
-    pose->roll_rad = spread(rng, 20 * difficulty) * degree;
+    pose->pitch_rad = spread(rng, 18 * difficulty) * degree;
+    pose->roll_rad = spread(rng, 16 * difficulty) * degree;
     pose->scale = 0.405 * (1 + spread(rng, 0.14 * difficulty));
-    pose->shift_x = spread(rng, 0.08 * difficulty) - 0.07 * sin(pose->yaw_rad);
-    pose->shift_y = spread(rng, 0.07 * difficulty) + 0.05 * sin(pose->pitch_rad);
+    pose->shift_x = spread(rng, 0.06 * difficulty) - 0.07 * sin(pose->yaw_rad);
+    pose->shift_y = spread(rng, 0.06 * difficulty) + 0.05 * sin(pose->pitch_rad);
 }
 
 static void lot_light(fct_rng *rng, double difficulty, fct_face_scene *s)

@@ -8,8 +8,7 @@
 #include <string.h>
 
 #include "facet/image.h"
-
-enum { PRECISION = 22 }; // bits of a weight: 8 of the pixel and 2 to spare in 32
+#include "image_sums.h"
 
 // Weights of one axis: target i sums taps[i] source pixels from first[i]; weight (dst, most_taps).
 typedef struct {
@@ -40,7 +39,7 @@ static void fill_weights(filter *f, int i, double center, double half_width, int
     f->taps[i] = high - low;
     for (int x = low; x < high; x++)
         f->weight[i * f->most_taps + x - low] =
-            (int32_t)(real[x - low] / sum * (1 << PRECISION) + 0.5);
+            (int32_t)(real[x - low] / sum * (1 << FCT_SUM_BITS) + 0.5);
 }
 
 // `from` and `span` say which part of the source axis of `src` pixels is shown in `dst` pixels.
@@ -64,41 +63,29 @@ static fct_status filter_init(filter *f, int src, double from, double span, int 
     return FCT_OK;
 }
 
-static uint8_t round_to_pixel(int32_t sum)
+// The weights as fct_sum_across wants them: an even number of taps, each weight for R, G, B and
+// nothing.
+static int32_t *fan_out(const filter *f, int dst, int *taps_out)
 {
-    int32_t x = sum >> PRECISION;
-    return (uint8_t)(x < 0 ? 0 : x > 255 ? 255 : x);
+    int taps = 1;
+    for (int i = 0; i < dst; i++)
+        taps = f->taps[i] > taps ? f->taps[i] : taps;
+    int32_t *wide = calloc((size_t)dst * (size_t)taps * 4, sizeof *wide);
+    for (int i = 0; wide && i < dst; i++)
+        for (int k = 0; k < f->taps[i]; k++)
+            for (int c = 0; c < 3; c++)
+                wide[(i * taps + k) * 4 + c] = f->weight[i * f->most_taps + k];
+    *taps_out = taps;
+    return wide;
 }
 
-static void resize_row(const uint8_t *src, const filter *f, int dst_width, uint8_t *dst)
+static void spread_pixels(const uint8_t *rgb, int n, int32_t *rgbx)
 {
-    for (int i = 0; i < dst_width; i++, dst += 3) {
-        const uint8_t *pixel = src + 3 * f->first[i];
-        const int32_t *weight = f->weight + i * f->most_taps;
-        int32_t r = 1 << (PRECISION - 1), g = r, b = r;
-        for (int k = 0; k < f->taps[i]; k++, pixel += 3) {
-            r += weight[k] * pixel[0];
-            g += weight[k] * pixel[1];
-            b += weight[k] * pixel[2];
-        }
-        dst[0] = round_to_pixel(r);
-        dst[1] = round_to_pixel(g);
-        dst[2] = round_to_pixel(b);
+    for (int i = 0; i < n; i++, rgb += 3, rgbx += 4) {
+        rgbx[0] = rgb[0];
+        rgbx[1] = rgb[1];
+        rgbx[2] = rgb[2];
     }
-}
-
-static void resize_columns(const uint8_t *rows, size_t row_bytes, const int32_t *weight, int taps,
-                           int32_t *sum, uint8_t *dst)
-{
-    for (size_t x = 0; x < row_bytes; x++)
-        sum[x] = 1 << (PRECISION - 1);
-    for (int k = 0; k < taps; k++) {
-        const uint8_t *row = rows + (size_t)k * row_bytes;
-        for (size_t x = 0; x < row_bytes; x++)
-            sum[x] += weight[k] * row[x];
-    }
-    for (size_t x = 0; x < row_bytes; x++)
-        dst[x] = round_to_pixel(sum[x]);
 }
 
 // A part of a picture shown in dh x dw pixels, whose rows lie `dst_stride` bytes apart.
@@ -111,6 +98,26 @@ typedef struct {
     size_t dst_stride;
 } resize_job;
 
+// Source rows [low, low + rows) at the target's width, into middle (rows, dw, 3).
+static fct_status narrow_rows(const resize_job *j, const filter *across, int low, int rows,
+                              uint8_t *middle)
+{
+    int taps;
+    int32_t *weight = fan_out(across, j->dw, &taps);
+    // Target pixels at the right edge have weights 0 for pixels that are not there.
+    int32_t *rgbx = calloc((size_t)j->sw + (size_t)taps, 4 * sizeof *rgbx);
+    fct_status status =
+        weight && rgbx ? FCT_OK : FCT_FAIL_NOMEM((size_t)j->sw * 4, "a resized picture");
+    for (int y = 0; y < rows && status == FCT_OK; y++) {
+        spread_pixels(j->src + (size_t)(low + y) * (size_t)j->sw * 3, j->sw, rgbx);
+        fct_sum_across(rgbx, across->first, weight, taps, j->dw,
+                       middle + (size_t)y * (size_t)j->dw * 3);
+    }
+    free(rgbx);
+    free(weight);
+    return status;
+}
+
 static fct_status resize_part(const resize_job *j)
 {
     filter across, down;
@@ -120,22 +127,18 @@ static fct_status resize_part(const resize_job *j)
         filter_release(&across);
         return status;
     }
-    int low = down.first[0], high = down.first[j->dh - 1] + down.taps[j->dh - 1];
-    size_t row_bytes = (size_t)j->dw * 3, middle_bytes = (size_t)(high - low) * row_bytes;
-    uint8_t *middle = malloc(middle_bytes);
-    int32_t *sum = malloc(row_bytes * sizeof *sum);
-    if (!middle || !sum)
-        FCT_TRY_GOTO(FCT_FAIL_NOMEM(middle_bytes, "a resized picture"), status, done);
-    for (int y = low; y < high; y++)
-        resize_row(j->src + (size_t)y * (size_t)j->sw * 3, &across, j->dw,
-                   middle + (size_t)(y - low) * row_bytes);
+    int low = down.first[0], rows = down.first[j->dh - 1] + down.taps[j->dh - 1] - low;
+    size_t row_bytes = (size_t)j->dw * 3;
+    uint8_t *middle = malloc((size_t)rows * row_bytes + 1);
+    if (!middle)
+        FCT_TRY_GOTO(FCT_FAIL_NOMEM((size_t)rows * row_bytes, "a resized picture"), status, done);
+    FCT_TRY_GOTO(narrow_rows(j, &across, low, rows, middle), status, done);
     for (int y = 0; y < j->dh; y++)
-        resize_columns(middle + (size_t)(down.first[y] - low) * row_bytes, row_bytes,
-                       down.weight + y * down.most_taps, down.taps[y], sum,
-                       j->dst + (size_t)y * j->dst_stride);
+        fct_sum_down(middle + (size_t)(down.first[y] - low) * row_bytes, row_bytes,
+                     down.weight + y * down.most_taps, down.taps[y],
+                     j->dst + (size_t)y * j->dst_stride);
 done:
     free(middle);
-    free(sum);
     filter_release(&down);
     filter_release(&across);
     return status;

@@ -31,11 +31,13 @@ typedef struct {
 
 // Not collective, all of these. An empty table on backend `b`, which must outlive it; the flat
 // buffers come with fct_params_seal.
+// Not collective, like all of graph.h. An empty table over `b`, which must outlive it; E_NOMEM.
 fct_status fct_params_create(fct_backend *b, fct_params **out);
-void fct_params_destroy(fct_params *p);
+void fct_params_destroy(fct_params *p); // after its graphs; NULL is fine
+// The n rows; valid until the next name is added.
 const fct_param *fct_params_table(const fct_params *p, int *n);
 int fct_params_find(const fct_params *p, const char *name); // -1: none
-size_t fct_params_bytes(const fct_params *p);
+size_t fct_params_bytes(const fct_params *p); // of one flat buffer
 // Allocates the flat buffers; no name can be added afterwards. `gradients`: zeroed host memory of
 // fct_params_bytes() to adopt (a window shared with other ranks), or NULL to allocate.
 fct_status fct_params_seal(fct_params *p, void *gradients);
@@ -43,10 +45,12 @@ fct_status fct_params_seal(fct_params *p, void *gradients);
 // variance 1, linear layers uniform in +-1/sqrt(fan_in). A function of (seed, name, index): the
 // same for every backend and number of ranks.
 fct_status fct_params_init(fct_params *p, uint64_t seed);
-fct_status fct_params_get(const fct_params *p, int i, float *plain); // row-major, no padding
+// Values and gradients of row i, row-major without padding; only after seal.
+fct_status fct_params_get(const fct_params *p, int i, float *plain);
 fct_status fct_params_set(fct_params *p, int i, const float *plain);
 fct_status fct_params_get_grad(const fct_params *p, int i, float *plain);
 fct_status fct_params_set_grad(fct_params *p, int i, const float *plain);
+// The flat buffers themselves; NULL before seal. They belong to p.
 fct_buffer *fct_params_weights(const fct_params *p);
 fct_buffer *fct_params_grads(const fct_params *p);
 fct_backend *fct_params_backend(const fct_params *p);
@@ -64,6 +68,7 @@ typedef struct {
 
 // Not collective. Graphs may share one table of parameters; `p` outlives them. destroy(NULL) is
 // fine.
+// E_ARG unless 1 <= batch <= global_batch. p outlives the graph; the caller destroys it.
 fct_status fct_graph_create(fct_params *p, const fct_graph_spec *spec, fct_graph **out);
 void fct_graph_destroy(fct_graph *g);
 // The only input: uint8 RGB (N, H, W, 3); the node is the normalised float picture (N, 3, H, W).
@@ -74,6 +79,7 @@ fct_node fct_graph_conv(fct_graph *g, const char *name, fct_node x, int channels
                         int stride, int pad);
 // y = bn(x), relu(bn(x)), relu(bn(x) + z): z = -1 when there is nothing to add.
 fct_node fct_graph_bn(fct_graph *g, const char *name, fct_node x, fct_node z, int relu);
+// Windows as torch's: (side + 2 pad - kernel) / stride + 1; padding never is the maximum.
 fct_node fct_graph_maxpool(fct_graph *g, fct_node x, int kernel, int stride, int pad);
 fct_node fct_graph_avgpool(fct_graph *g, fct_node x);                                // (N, C)
 fct_node fct_graph_linear(fct_graph *g, const char *name, fct_node x, int features); // (N, O)
@@ -100,8 +106,10 @@ typedef struct { // bytes
 // fct_params_seal and fct_arena_seal once, then run.
 typedef struct fct_arena fct_arena;
 fct_status fct_arena_create(fct_backend *b, fct_arena **out);
-fct_status fct_arena_seal(fct_arena *a);
+fct_status fct_arena_seal(fct_arena *a); // allocates; E_NOMEM, E_ARG the second time
 void fct_arena_destroy(fct_arena *a);
+// E_ARG: the first error of building; a node that trains but leads to no output; an arena that was
+// sealed smaller. E_UNSUPPORTED: the backend lacks an operation.
 fct_status fct_graph_compile(fct_graph *g, fct_arena *arena);
 void fct_graph_memory_plan(const fct_graph *g, fct_graph_memory *out); // known after compile
 

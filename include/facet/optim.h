@@ -24,7 +24,7 @@ typedef struct fct_optim fct_optim;
 
 // Not collective. Allocates the moments. Frozen parameters are left alone.
 fct_status fct_optim_create(const fct_optim_spec *spec, fct_params *params, fct_optim **out);
-void fct_optim_destroy(fct_optim *o);
+void fct_optim_destroy(fct_optim *o); // before its parameters; NULL is fine
 // Not collective: gradients are summed already. *norm: global gradient norm before clipping. When
 // it is NaN or Inf nothing is changed and FCT_E_DIVERGED (without ending anything) names the
 // parameter.
@@ -54,6 +54,7 @@ typedef struct {
 } fct_schedule_spec;
 
 // Not collective. From the option's words: cosine, step, ...; E_ARG for another.
+// "cosine", "step", "poly", "constant"; E_ARG for anything else.
 fct_status fct_schedule_parse(const char *name, fct_schedule_kind *out);
 // The learning rate of step 0, 1, ...: warm-up rises as base * (step+1) / warmup.
 double fct_schedule_rate(const fct_schedule_spec *spec, int64_t step);

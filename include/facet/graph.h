@@ -31,13 +31,12 @@ typedef struct {
 
 // Not collective, all of these. An empty table on backend `b`, which must outlive it; the flat
 // buffers come with fct_params_seal.
-// Not collective, like all of graph.h. An empty table over `b`, which must outlive it; E_NOMEM.
 fct_status fct_params_create(fct_backend *b, fct_params **out);
 void fct_params_destroy(fct_params *p); // after its graphs; NULL is fine
 // The n rows; valid until the next name is added.
 const fct_param *fct_params_table(const fct_params *p, int *n);
 int fct_params_find(const fct_params *p, const char *name); // -1: none
-size_t fct_params_bytes(const fct_params *p); // of one flat buffer
+size_t fct_params_bytes(const fct_params *p);               // of one flat buffer
 // Allocates the flat buffers; no name can be added afterwards. `gradients`: zeroed host memory of
 // fct_params_bytes() to adopt (a window shared with other ranks), or NULL to allocate.
 fct_status fct_params_seal(fct_params *p, void *gradients);
@@ -67,8 +66,7 @@ typedef struct {
 } fct_graph_spec;
 
 // Not collective. Graphs may share one table of parameters; `p` outlives them. destroy(NULL) is
-// fine.
-// E_ARG unless 1 <= batch <= global_batch. p outlives the graph; the caller destroys it.
+// fine. E_ARG unless 1 <= batch <= global_batch.
 fct_status fct_graph_create(fct_params *p, const fct_graph_spec *spec, fct_graph **out);
 void fct_graph_destroy(fct_graph *g);
 // The only input: uint8 RGB (N, H, W, 3); the node is the normalised float picture (N, 3, H, W).

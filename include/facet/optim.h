@@ -54,7 +54,6 @@ typedef struct {
 } fct_schedule_spec;
 
 // Not collective. From the option's words: cosine, step, ...; E_ARG for another.
-// "cosine", "step", "poly", "constant"; E_ARG for anything else.
 fct_status fct_schedule_parse(const char *name, fct_schedule_kind *out);
 // The learning rate of step 0, 1, ...: warm-up rises as base * (step+1) / warmup.
 double fct_schedule_rate(const fct_schedule_spec *spec, int64_t step);

@@ -89,18 +89,36 @@ static fct_status check_shard(const fct_pack_spec *spec, const fct_plan *plan, c
                              spec->output, name);
 }
 
-// Unfinished files of another plan: nobody will go on with them.
-static fct_status check_leftover(const fct_pack_spec *spec, const fct_plan *plan, const char *name)
+// The first n bytes of `name` are a file that pack writes for good; .tmp files begin with such a
+// name.
+static int is_own_name(const fct_plan *plan, const char *name, size_t n)
 {
-    char shard[256], path[FCT_PATH_MAX];
-    const char *end = strstr(name, ".h5.");
+    char expected[FCT_PACK_NAME_BYTES + 4];
+    if (is_shard_name(name, n) || (n == strlen("bad.csv") && !strncmp(name, "bad.csv", n)))
+        return 1;
+    for (int s = 0; s < plan->head->splits; s++)
+        if (snprintf(expected, sizeof expected, "%s.h5", plan->head->split[s].name) == (int)n &&
+            !strncmp(name, expected, n))
+            return 1;
+    return 0;
+}
+
+// What runs that were stopped left behind, except finished shards of this plan while it is not
+// done.
+static fct_status sweep(const fct_pack_spec *spec, const fct_plan *plan, const char *name,
+                        int is_done)
+{
+    char base[256], path[FCT_PATH_MAX];
+    const char *dot = strchr(name, '.');
+    size_t n = dot ? (size_t)(dot - name) + strcspn(dot + 1, ".") + 1 : 0;
     int64_t split, index;
-    size_t n = end ? (size_t)(end - name) + 3 : 0;
-    if (n == 0 || n >= sizeof shard || !is_shard_name(name, n) || !fct_text_ends_with(name, ".tmp"))
+    if (n == 0 || n >= sizeof base || !is_own_name(plan, name, n) ||
+        !fct_text_ends_with(name, ".tmp"))
         return FCT_OK;
-    memcpy(shard, name, n);
-    shard[n] = 0;
-    if (is_own_shard(plan, shard, &split, &index))
+    memcpy(base, name, n);
+    base[n] = 0;
+    int is_finished = !strcmp(name + n, ".tmp") || !strcmp(name + n, ".done.tmp");
+    if (!is_done && is_finished && is_own_shard(plan, base, &split, &index))
         return FCT_OK;
     FCT_TRY(fct_path_join(path, spec->output, name));
     return fct_path_remove(path);
@@ -108,15 +126,25 @@ static fct_status check_leftover(const fct_pack_spec *spec, const fct_plan *plan
 
 static fct_status check_folder(const fct_pack_spec *spec, const fct_plan *plan, int is_done)
 {
+    int64_t missing = 0;
     DIR *folder = opendir(spec->output);
     if (!folder)
         return FCT_FAIL(FCT_E_IO, "%s: cannot read this folder: %s", spec->output, strerror(errno));
+    for (int s = 0; s < plan->head->splits; s++)
+        missing += plan->head->split[s].shards;
     fct_status status = FCT_OK;
-    for (struct dirent *e; status == FCT_OK && (e = readdir(folder));)
-        status = is_shard_name(e->d_name, strlen(e->d_name))
-                     ? check_shard(spec, plan, e->d_name, is_done)
-                     : check_leftover(spec, plan, e->d_name);
+    for (struct dirent *e; status == FCT_OK && (e = readdir(folder));) {
+        int is_shard = is_shard_name(e->d_name, strlen(e->d_name));
+        missing -= is_shard;
+        status = is_shard ? check_shard(spec, plan, e->d_name, is_done)
+                          : sweep(spec, plan, e->d_name, is_done);
+    }
     closedir(folder);
+    if (status == FCT_OK && is_done && missing > 0)
+        return FCT_FAIL(FCT_E_FORMAT,
+                        "%s: %lld shards of this finished set are missing\n"
+                        "remove that folder and pack again",
+                        spec->output, (long long)missing);
     return status;
 }
 

@@ -262,6 +262,15 @@ static void test_the_same_command_on_a_finished_set_does_nothing(void **state)
     assert_int_equal(fct_pack(&spec, NULL, &summary), FCT_OK);
     assert_non_null(strstr(summary.data, "nothing to do"));
     fct_text_release(&summary);
+    write_in(output, "train-00001-of-00003.h5.done.tmp", "x",
+             1); // a run stopped while it tidied up
+    write_in(output, "train.h5.123.tmp", "x", 1);
+    check_packed(&spec);
+    assert_false(exists("train-00001-of-00003.h5.done.tmp") || exists("train.h5.123.tmp"));
+    make_unfinished("train-00001-of-00003.h5");
+    check_refused(&spec, "1 shards of this finished set are missing");
+    assert_int_equal(fct_path_remove(output), FCT_OK);
+    check_packed(&spec);
     make_unfinished("train.h5"); // its journal is gone: the shards' origin is unknown
     check_refused(&spec, "of another packing");
 }

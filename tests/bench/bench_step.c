@@ -12,6 +12,7 @@
 #include "facet/model.h"
 #include "facet/optim.h"
 #include "facet/rng.h"
+#include "facet/text.h"
 
 enum { CLASSES = 1000, WARM_UP = 2, MAX_STEPS = 200 };
 
@@ -140,13 +141,16 @@ static void release(bench *b)
 int main(int argc, char **argv)
 {
     bench b = { .backend = NULL };
-    if (argc != 6) {
+    int64_t number[4]; // size, batch, threads, steps
+    int good = argc == 6;
+    for (int i = 0; good && i < 4; i++)
+        good = fct_text_to_i64(argv[i + 2], &number[i]) == FCT_OK && number[i] > 0 &&
+               number[i] < 10000;
+    if (!good || number[3] > MAX_STEPS) {
         fprintf(stderr, "usage: bench_step resnet18|resnet50 SIZE BATCH THREADS STEPS\n");
         return 2;
     }
-    setting s = { argv[1], atoi(argv[2]), atoi(argv[3]), atoi(argv[4]), atoi(argv[5]) };
-    if (s.steps < 1 || s.steps > MAX_STEPS)
-        return 2;
+    setting s = { argv[1], (int)number[0], (int)number[1], (int)number[2], (int)number[3] };
     fct_status status = run(&s, &b);
     if (status != FCT_OK)
         fprintf(stderr, "bench_step: %s\n", fct_fail_text());

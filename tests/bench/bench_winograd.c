@@ -93,7 +93,11 @@ int main(int argc, char **argv)
     static const int first_size[] = { 56, 28,
                                       48 }; // pictures of 224, of 112, of 48 with a small stem
     static const int batches[] = { 32, 64, 64 };
-    bench b = { .threads = argc > 1 ? atoi(argv[1]) : 1, .repeats = argc > 2 ? atoi(argv[2]) : 3 };
+    int64_t threads, repeats;
+    if (argc != 3 || fct_text_to_i64(argv[1], &threads) != FCT_OK ||
+        fct_text_to_i64(argv[2], &repeats) != FCT_OK)
+        return 2;
+    bench b = { .threads = (int)threads, .repeats = (int)repeats };
     omp_set_num_threads(b.threads);
     dnnl_engine_create(&b.engine, dnnl_cpu, 0);
     dnnl_stream_create(&b.stream, b.engine, dnnl_stream_default_flags);

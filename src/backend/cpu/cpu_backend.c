@@ -64,7 +64,7 @@ static fct_status cpu_create(const fct_backend_spec *spec, fct_backend **out)
     if (!b)
         return FCT_FAIL_NOMEM(sizeof *b, "the cpu backend");
     b->base.ops = &fct_backend_cpu;
-    if (spec->threads > 0)
+    if (spec->threads > 0) // of the calling thread: the one that runs the plans
         omp_set_num_threads(spec->threads);
     FCT_TRY_GOTO(fct_dnnl_check(dnnl_engine_create(&b->engine, dnnl_cpu, 0), "starting the engine"),
                  s, failed);

@@ -109,6 +109,7 @@ fct_status fct_blobs_add(fct_blobs *s, const char *name, int type, int ndim, con
         return FCT_FAIL_NOMEM(n, "a checkpoint's copy of the state");
     if (n > 0)
         memcpy(copy, data, n);
+    ((char *)copy)[n] = 0; // texts are read as strings
     return fct_blobs_adopt(s, name, type, ndim, dim, copy);
 }
 

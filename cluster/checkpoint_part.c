@@ -270,6 +270,7 @@ static fct_status add_tensor(hid_t file, int fd, const char *path, const fct_ten
     void *data = malloc((size_t)t->bytes + 1);
     if (!data)
         return FCT_FAIL_NOMEM(t->bytes, t->name);
+    ((char *)data)[t->bytes] = 0; // texts are read as strings
     fct_status status = read_tensor(fd, path, t, data);
     if (status != FCT_OK) {
         free(data);

@@ -81,8 +81,8 @@ fct_node fct_graph_bn(fct_graph *g, const char *name, fct_node x, fct_node z, in
 fct_node fct_graph_maxpool(fct_graph *g, fct_node x, int kernel, int stride, int pad);
 fct_node fct_graph_avgpool(fct_graph *g, fct_node x);                                // (N, C)
 fct_node fct_graph_linear(fct_graph *g, const char *name, fct_node x, int features); // (N, O)
-// The bias of this linear layer starts at `value` instead of at random.
-void fct_graph_initial_bias(fct_graph *g, fct_node linear, float value);
+// This linear layer starts as the constant `value`: weights 0, bias `value`, instead of at random.
+void fct_graph_initial_constant(fct_graph *g, fct_node linear, float value);
 // A trained vector outside the dataflow (log variances); its gradient comes by fct_params_set_grad.
 void fct_graph_scalar(fct_graph *g, const char *name, int n, float initial);
 // A place where the host reads values and, when training, writes their gradient.

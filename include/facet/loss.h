@@ -75,7 +75,8 @@ int fct_balance_is_learned(fct_balance_kind kind); // has log variances
 // initial (T): losses of the first step, AUTO_INITIAL only.
 void fct_balance_factors(const fct_balance_spec *spec, const double *log_var, const double *initial,
                          double *factor);
-// The total loss from the tasks' global means; dlog_var (T) or NULL: its derivative.
+// The total loss from the tasks' global means; dlog_var (T) or NULL: its derivative. A task whose
+// loss is NaN had no sample: it counts neither here nor there.
 double fct_balance_total(const fct_balance_spec *spec, const double *log_var, const double *initial,
                          const double *loss, double *dlog_var);
 // The "weight" that metrics.csv shows: exp(-log_var), or the fixed weight.

@@ -16,10 +16,10 @@ static fct_status load(int n, char **argument, fct_options **out)
 static fct_status train(int n, char **argument, fct_train_spec *spec, int *stopped)
 {
     fct_options *options = NULL;
-    FCT_TRY(fct_comm_create("auto", &spec->comm));
+    fct_status status = load(n, argument, &options);
+    FCT_TRY(fct_comm_create(status == FCT_OK ? options->cluster_comm : "auto", &spec->comm));
     fct_log_set_rank(fct_comm_rank(spec->comm), fct_comm_size(spec->comm));
-    fct_status status =
-        fct_comm_agree(spec->comm, load(n, argument, &options), "reading the configuration");
+    status = fct_comm_agree(spec->comm, status, "reading the configuration");
     spec->options = options;
     if (status == FCT_OK)
         status = fct_train(spec, stopped);
@@ -57,8 +57,6 @@ int fct_cmd_train(int argc, char **argv)
     if (status != FCT_OK || done)
         return status == FCT_OK ? FCT_EXIT_OK : fct_cmd_exit(status);
     status = train(positional, argv + 1, &spec, &stopped);
-    int code = status != FCT_OK ? fct_cmd_exit(status) : stopped ? FCT_EXIT_REQUEUE : FCT_EXIT_OK;
-    if (spec.comm)
-        fct_comm_destroy(spec.comm);
-    return code;
+    int code = fct_cmd_end(spec.comm, status);
+    return code == FCT_EXIT_OK && stopped ? FCT_EXIT_REQUEUE : code;
 }

@@ -157,14 +157,16 @@ fct_node fct_graph_linear(fct_graph *g, const char *name, fct_node x, int featur
     return add(g, name, n);
 }
 
-void fct_graph_initial_bias(fct_graph *g, fct_node linear, float value)
+void fct_graph_initial_constant(fct_graph *g, fct_node linear, float value)
 {
     if (g->status != FCT_OK)
         return;
     FCT_ASSERT(linear >= 0 && linear < g->n_nodes && g->node[linear].kind == FCT_NODE_LINEAR);
-    fct_param *bias = &g->params->table[g->node[linear].param[1]];
-    bias->fan_in = 0;
-    bias->initial = value;
+    for (int i = 0; i < 2; i++) { // weight, bias
+        fct_param *p = &g->params->table[g->node[linear].param[i]];
+        p->fan_in = 0;
+        p->initial = i ? value : 0;
+    }
 }
 
 void fct_graph_scalar(fct_graph *g, const char *name, int n, float initial)

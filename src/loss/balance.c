@@ -92,6 +92,10 @@ double fct_balance_total(const fct_balance_spec *spec, const double *log_var, co
     double total = 0, factor[FCT_MAX_TASKS];
     fct_balance_factors(spec, log_var, initial, factor);
     for (int i = 0; i < spec->tasks; i++) {
+        if (dlog_var)
+            dlog_var[i] = 0;
+        if (isnan(loss[i])) // no sample of this task: nothing to weigh
+            continue;
         total += factor[i] * loss[i];
         if (!fct_balance_is_learned(spec->kind))
             continue;

@@ -15,6 +15,8 @@ static void tell_runaway(const fct_balance_spec *spec, const double *log_var, co
     int high = 0, low = 0;
     double p[FCT_MAX_TASKS];
     for (int i = 0; i < spec->tasks; i++) {
+        if (isnan(loss[i]))
+            return;
         p[i] = fct_balance_precision(spec, log_var, NULL, i);
         high = p[i] > p[high] ? i : high;
         low = p[i] < p[low] ? i : low;

@@ -15,7 +15,7 @@ fct_node fct_heads_build(fct_graph *g, const fct_model_spec *spec, int training,
                          fct_graph_linear(g, "expression_head", e, spec->expressions));
     if (spec->landmarks > 0) {
         fct_node points = fct_graph_linear(g, "landmark_head", e, 2 * spec->landmarks);
-        fct_graph_initial_bias(g, points, middle);
+        fct_graph_initial_constant(g, points, middle);
         fct_graph_output(g, "landmarks", points);
     }
     if (!training)

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "facet/log.h"
 #include "facet/loss.h"
@@ -71,28 +72,71 @@ void fct_console_start(const fct_trainer *t)
              fct_comm_kind(t->comm), fct_comm_host(t->comm), t->net->backend->ops->name);
     fact("ranks", line);
     snprintf(line, sizeof line, "%lld pictures in all, %lld steps an epoch, %lld epochs",
-             (long long)t->o->data_batch_size, (long long)t->steps, (long long)t->o->train_epochs);
+             (long long)t->o->data_batch_size, (long long)t->steps, (long long)t->epochs);
     fact("batch", line);
     memory_fact(t);
     if (t->run.path[0])
         fact("run", t->run.path);
 }
 
+// What the process holds already: libraries, labels, plans.
+static double resident_bytes(void)
+{
+    long pages = 0;
+    FILE *file = fopen("/proc/self/statm", "r");
+    if (file) {
+        if (fscanf(file, "%*d %ld", &pages) != 1)
+            pages = 0;
+        fclose(file);
+    }
+    return (double)pages * (double)sysconf(_SC_PAGESIZE);
+}
+
+static double optimiser_bytes(const fct_trainer *t, const fct_graph_memory *m)
+{
+    int moments = strcmp(t->o->optim_optimizer, "adamw") ? 1 : 2;
+    return (double)m->parameters * (moments + (t->o->optim_ema > 0) + (t->o->train_accumulate > 1));
+}
+
+// The batches ahead of the training and of the evaluation.
+static double loader_bytes(const fct_trainer *t)
+{
+    const fct_net_spec *n = &t->net->spec;
+    double picture = 3.0 * n->model.height * n->model.width;
+    double train = (double)n->batch / fct_comm_size(t->comm) * (double)(t->o->data_ahead + 1);
+    return picture * (train + 3.0 * (double)n->eval_rows);
+}
+
+// Rank 0 writes a checkpoint from a copy of the state, through the file's image in memory.
+static double checkpoint_bytes(const fct_trainer *t, const fct_graph_memory *m)
+{
+    return fct_comm_rank(t->comm) == 0 ? 2 * ((double)m->parameters + optimiser_bytes(t, m)) : 0;
+}
+
 void fct_dry_run_print(const fct_trainer *t)
 {
-    char total[32];
     fct_graph_memory m;
     fct_console_start(t);
     fct_net_memory(t->net, &m);
-    int moments = strcmp(t->o->optim_optimizer, "adamw") ? 1 : 2;
-    double sum =
-        (double)(m.activations + m.workspace + m.parameters + m.gradients) +
-        (double)m.parameters * (moments + (t->o->optim_ema > 0) + (t->o->train_accumulate > 1));
+    const struct {
+        const char *what;
+        double bytes;
+    } part[] = {
+        { "activations", (double)m.activations },  { "workspace", (double)m.workspace },
+        { "weights", (double)m.parameters },       { "gradients", (double)m.gradients },
+        { "optimiser", optimiser_bytes(t, &m) },   { "loader", loader_bytes(t) },
+        { "checkpoint", checkpoint_bytes(t, &m) }, { "program", resident_bytes() },
+    };
+    double sum = 0;
+    for (size_t i = 0; i < sizeof part / sizeof *part; i++) {
+        printf("%s_bytes %.0f\n", part[i].what, part[i].bytes);
+        sum += part[i].bytes;
+    }
+    char total[32];
     fct_text_bytes(sum, total);
-    printf("memory_per_rank_bytes %.0f\nmemory_per_rank %s\nsteps_per_epoch %lld\nsteps "
-           "%lld\nparameters %lld\n",
-           sum, total, (long long)t->steps, (long long)(t->steps * t->o->train_epochs),
-           (long long)count_parameters(t, 0));
+    printf("memory_per_rank_bytes %.0f\nmemory_per_rank %s\n", sum, total);
+    printf("steps_per_epoch %lld\nsteps %lld\nparameters %lld\n", (long long)t->steps,
+           (long long)(t->steps * t->epochs), (long long)count_parameters(t, 0));
     FCT_INFO("dry run: nothing was trained or written. Too much memory? A smaller data.batch_size, "
              "train.accumulate, resnet18 instead of resnet50, or more ranks");
 }
@@ -104,12 +148,12 @@ static double ratio(double a, double b)
 
 // The studies' line: "Epoch 1/5 — train_loss: 1.5510 train_acc: 0.3992 | val_loss: 1.4029 val_acc:
 // 0.4667".
-void fct_console_epoch(const fct_trainer *t, const fct_evaluation *val, double seconds)
+void fct_console_epoch(const fct_trainer *t, const fct_evaluation *val)
 {
     fct_text text = { 0 };
     const double *s = t->sums.v;
     fct_text_add(&text, "Epoch %lld/%lld — train_loss: %.4f", (long long)t->at.epoch + 1,
-                 (long long)t->o->train_epochs, ratio(s[FCT_SUM_TOTAL], s[FCT_SUM_PICTURES]));
+                 (long long)t->epochs, ratio(s[FCT_SUM_TOTAL], s[FCT_SUM_PICTURES]));
     if (t->tasks.classes)
         fct_text_add(&text, " train_acc: %.4f",
                      ratio(s[FCT_SUM_EXPRESSION_RIGHT], s[FCT_SUM_EXPRESSION_COUNT]));
@@ -121,7 +165,7 @@ void fct_console_epoch(const fct_trainer *t, const fct_evaluation *val, double s
             fct_text_add(&text, " val_nme: %.2f%% val_pck: %.1f%%", 100 * val->landmark_nme,
                          100 * val->landmark_pck);
     }
-    fct_text_add(&text, " | %.0f pictures/s", s[FCT_SUM_PICTURES] / seconds);
+    fct_text_add(&text, " | %.0f pictures/s", s[FCT_SUM_PICTURES] / t->seconds);
     if (!text.failed)
         FCT_INFO("%s", text.data);
     fct_text_release(&text);

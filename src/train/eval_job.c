@@ -76,7 +76,7 @@ static fct_status map_classes(job *j)
     j->class_map = calloc((size_t)info->classes + 1, sizeof *j->class_map);
     if (!j->class_map)
         return FCT_FAIL_NOMEM(sizeof(int), "class names");
-    for (int v = 0; v < info->classes; v++) {
+    for (int v = 0; j->classes > 0 && v < info->classes; v++) {
         int k = 0;
         while (k < j->classes && strcmp(j->class_name[k], info->class_name[v]))
             k++;
@@ -96,10 +96,8 @@ static fct_status open_data(job *j)
                               &j->options));
     FCT_TRY(read_names(j));
     FCT_TRY(fct_mix_open(paths, 1, j->spec->split, &j->mix));
-    int points = fct_mix_describe(j->mix)->landmarks;
-    if (j->landmarks && points && points != j->landmarks)
-        return FCT_FAIL(FCT_E_ARG, "%s: has %d landmarks, the network %d", j->spec->data, points,
-                        j->landmarks);
+    if (j->landmarks)
+        FCT_TRY(fct_landmarks_match(j->mix, j->spec->data, j->landmark_name, j->landmarks));
     FCT_TRY(map_classes(j));
     j->tasks = (fct_tasks){ .index = { -1, -1 }, .classes = j->classes, .landmarks = j->landmarks };
     j->tasks.ce = (fct_loss_ce_spec){ .classes = j->classes };

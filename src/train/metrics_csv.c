@@ -47,7 +47,7 @@ static double val_loss(const fct_trainer *t, const fct_evaluation *val, int task
                                                          : (double)NAN;
 }
 
-fct_status fct_metrics_add(fct_trainer *t, const fct_evaluation *val, double rate, double seconds)
+fct_status fct_metrics_add(fct_trainer *t, const fct_evaluation *val, double rate)
 {
     fct_text *m = &t->run.metrics;
     const double *s = t->sums.v;
@@ -77,14 +77,14 @@ fct_status fct_metrics_add(fct_trainer *t, const fct_evaluation *val, double rat
     field(m, val ? val->landmark_pck : nan_value);
     field(m, ratio(s[FCT_SUM_NORM], s[FCT_SUM_STEPS]));
     field(m, s[FCT_SUM_SKIPPED]);
-    field(m, s[FCT_SUM_PICTURES] / seconds);
+    field(m, s[FCT_SUM_PICTURES] / t->seconds);
     field(m, t->waited_s);
-    field(m, seconds);
+    field(m, t->seconds);
     fct_text_add(m, "\n");
     return fct_run_dir_write_metrics(&t->run);
 }
 
-fct_status fct_steps_add(const fct_trainer *t, const fct_step_report *r, double seconds)
+void fct_steps_add(fct_trainer *t, const fct_step_report *r, double seconds)
 {
     static const char columns[] =
         "step,epoch,loss,expression_loss,landmark_loss,learning_rate,grad_norm,skipped,"
@@ -99,8 +99,7 @@ fct_status fct_steps_add(const fct_trainer *t, const fct_step_report *r, double 
     fct_text_add(&row, ",%d", r->is_skipped);
     field(&row, (double)r->pictures / seconds);
     field(&row, r->waited_comm_s);
-    fct_status status = row.failed ? FCT_FAIL_NOMEM(row.size, "steps.csv")
-                                   : fct_run_dir_add_step(&t->run, columns, row.data);
+    if (!row.failed)
+        fct_run_dir_add_step(&t->run, columns, row.data);
     fct_text_release(&row);
-    return status;
 }

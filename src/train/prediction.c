@@ -52,7 +52,8 @@ fct_status fct_predictions_add(fct_predictions *p, const fct_batch *b, int64_t r
     memcpy(values, logits, k * sizeof *values);
     if (l) {
         memcpy(values + k, points, l * sizeof *values);
-        memcpy(values + k + l, b->landmarks + (size_t)row * l, l * sizeof *values);
+        if (b->landmarks_valid[row]) // a set without points has no room for them either
+            memcpy(values + k + l, b->landmarks + (size_t)row * l, l * sizeof *values);
     }
     return FCT_OK;
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Makes and fills the run directory.
+#include <errno.h>
 #include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,8 +35,8 @@ static fct_status make(fct_run_dir *r, int is_new)
 {
     static const char *const inside[] = { "checkpoints", "predictions" };
     char path[FCT_PATH_MAX];
-    FCT_TRY(fct_path_join(path, r->path, "metrics.csv"));
-    if (is_new && fct_path_is_file(path))
+    FCT_TRY(fct_path_join(path, r->path, "checkpoints/last"));
+    if (is_new && fct_path_is_file(path)) // a run that died before its first checkpoint may go
         return FCT_FAIL(FCT_E_ARG,
                         "%s: already holds a run\ngo on with --resume %s, or name another run.dir",
                         r->path, r->path);
@@ -66,7 +67,9 @@ fct_status fct_run_dir_open(const fct_options *o, fct_comm *c, const char *mode,
 
 void fct_run_dir_release(fct_run_dir *r)
 {
-    fct_log_set_file(NULL);
+    if (r->steps)
+        fclose(r->steps);
+    r->steps = NULL;
     fct_text_release(&r->metrics);
 }
 
@@ -178,17 +181,27 @@ fct_status fct_run_dir_trim_steps(const fct_run_dir *r, int64_t step)
     return status;
 }
 
-fct_status fct_run_dir_add_step(const fct_run_dir *r, const char *header, const char *row)
+static fct_status add_step(fct_run_dir *r, const char *header, const char *row)
 {
     char path[FCT_PATH_MAX];
     FCT_TRY(fct_path_join(path, r->path, "steps.csv"));
-    int is_new = !fct_path_is_file(path);
-    FILE *file = fopen(path, "a");
-    if (!file)
-        return FCT_FAIL(FCT_E_IO, "%s: cannot open", path);
-    if (is_new)
-        fprintf(file, "%s\n", header);
-    fprintf(file, "%s\n", row);
-    return fclose(file) == 0 ? FCT_OK
-                             : FCT_FAIL(FCT_E_IO, "%s: cannot write: is the disk full?", path);
+    if (!r->steps) {
+        int is_new = !fct_path_is_file(path);
+        r->steps = fopen(path, "a");
+        if (!r->steps)
+            return FCT_FAIL(FCT_E_IO, "%s: cannot open: %s", path, strerror(errno));
+        if (is_new)
+            fprintf(r->steps, "%s\n", header);
+    }
+    if (fprintf(r->steps, "%s\n", row) < 0 || fflush(r->steps) != 0)
+        return FCT_FAIL(FCT_E_IO, "%s: cannot write: %s", path, strerror(errno));
+    return FCT_OK;
+}
+
+void fct_run_dir_add_step(fct_run_dir *r, const char *header, const char *row)
+{
+    if (r->steps_failed || add_step(r, header, row) == FCT_OK)
+        return;
+    r->steps_failed = 1;
+    FCT_WARN("%s; no more rows will be written", fct_fail_text());
 }

@@ -4,6 +4,8 @@
 #ifndef FACET_RUN_DIR_H
 #define FACET_RUN_DIR_H
 
+#include <stdio.h>
+
 #include "facet/comm.h"
 #include "facet/options.h"
 #include "facet/path.h"
@@ -12,13 +14,16 @@ typedef struct {
     char path[FCT_PATH_MAX];
     char checkpoints[FCT_PATH_MAX];
     fct_text metrics; // the whole of metrics.csv, rank 0
+    FILE *steps;      // steps.csv once it has a row; rank 0
+    int steps_failed; // it cannot be written: said once
 } fct_run_dir;
 
 // Collective. run.dir, or <root>/<date>/<name>/<backbone>/<mode>; `resumed`: the run directory to
 // go on in, or NULL for a new one. A new one that already holds a run is refused. Opens train.log.
 fct_status fct_run_dir_open(const fct_options *o, fct_comm *c, const char *mode,
                             const char *resumed, fct_run_dir *out);
-void fct_run_dir_release(fct_run_dir *r);
+void fct_run_dir_release(fct_run_dir *r); // train.log stays open for the reason of a failure
+
 // Collective. The newest run directory like the one these options describe; "" when there is none.
 fct_status fct_run_dir_newest(const fct_options *o, fct_comm *c, const char *mode,
                               char out[FCT_PATH_MAX]);
@@ -29,7 +34,8 @@ fct_status fct_run_dir_describe(const fct_run_dir *r, const fct_options *o, fct_
 fct_status fct_run_dir_write_metrics(const fct_run_dir *r);
 // Not collective, rank 0. Keeps the header and the rows of steps.csv up to `step`.
 fct_status fct_run_dir_trim_steps(const fct_run_dir *r, int64_t step);
-// Not collective, rank 0. Appends a row; writes the header first when the file is new.
-fct_status fct_run_dir_add_step(const fct_run_dir *r, const char *header, const char *row);
+// Not collective, rank 0. Appends a row; writes the header first when the file is new. A failure is
+// a warning, once: losing the log must not cost the run.
+void fct_run_dir_add_step(fct_run_dir *r, const char *header, const char *row);
 
 #endif

@@ -8,6 +8,11 @@
 #include "facet/log.h"
 #include "trainer.h"
 
+enum {
+    BY_HEART_STEPS = 400,
+    BY_HEART_LOOK = 20
+}; // optimiser steps in all, and between evaluations
+
 static const float imagenet_mean[3] = { 0.485F, 0.456F, 0.406F },
                    imagenet_std[3] = { 0.229F, 0.224F, 0.225F };
 static const float half[3] = { 0.5F, 0.5F, 0.5F };
@@ -34,6 +39,15 @@ static fct_status map_classes(fct_trainer *t)
     return FCT_OK;
 }
 
+static fct_status check_best(const fct_trainer *t)
+{
+    const char *by = t->o->checkpoint_best;
+    if ((!strcmp(by, "expression") && !t->tasks.classes) ||
+        (!strcmp(by, "landmarks") && !t->tasks.landmarks))
+        return FCT_FAIL(FCT_E_ARG, "checkpoint.best is %s, but that task is not trained", by);
+    return FCT_OK;
+}
+
 static fct_status open_data(fct_trainer *t)
 {
     const fct_options *o = t->o;
@@ -52,10 +66,11 @@ static fct_status open_data(fct_trainer *t)
         FCT_TRY(
             fct_mix_open((const char *const *)val->item, val->n, o->data_val_split, &t->val_mix));
     FCT_TRY(fct_tasks_create(o, t->train_mix, &t->tasks));
-    if (t->tasks.landmarks && fct_mix_describe(t->val_mix)->landmarks != t->tasks.landmarks &&
-        fct_mix_describe(t->val_mix)->landmarks != 0)
-        return FCT_FAIL(FCT_E_ARG, "data.val_path: has %d landmarks, the training data has %d",
-                        fct_mix_describe(t->val_mix)->landmarks, t->tasks.landmarks);
+    const fct_mix_info *train = fct_mix_describe(t->train_mix);
+    if (t->tasks.landmarks)
+        FCT_TRY(fct_landmarks_match(t->val_mix, "data.val_path", train->landmark_name,
+                                    train->landmarks));
+    FCT_TRY(check_best(t));
     return map_classes(t);
 }
 
@@ -115,6 +130,10 @@ static fct_status make_sampler(fct_trainer *t)
                            .seed = (uint64_t)o->train_seed };
     FCT_TRY(fct_sampler_parse(o->sampler_kind, &s.kind));
     FCT_TRY(fct_sampler_create(&s, &t->sampler));
+    FCT_TRY(fct_sampler_create(&s, &t->plan));
+    t->picture = calloc((size_t)s.batch, sizeof *t->picture);
+    if (!t->picture)
+        return FCT_FAIL_NOMEM((size_t)s.batch * sizeof *t->picture, "a batch's numbers");
     t->batches = fct_sampler_steps(t->sampler);
     t->steps = (t->batches + o->train_accumulate - 1) / o->train_accumulate;
     int64_t tail = fct_sampler_batch_size(t->sampler, t->batches - 1);
@@ -182,16 +201,32 @@ static fct_status make_optim(fct_trainer *t)
     return fct_params_init(t->net->params, (uint64_t)o->train_seed);
 }
 
+// How long to train. Learning by heart takes some hundred steps, whatever the configuration's
+// epochs over a whole set are, and no evaluation after each of them.
+static void make_length(fct_trainer *t)
+{
+    int64_t epochs = (BY_HEART_STEPS + t->steps - 1) / t->steps, every = BY_HEART_LOOK / t->steps;
+    t->epochs = t->o->train_epochs;
+    t->eval_every = t->o->eval_every;
+    if (t->spec->overfit > 0) {
+        t->epochs = epochs > t->epochs ? epochs : t->epochs;
+        t->eval_every = every > 1 ? every : 1;
+    }
+}
+
 static fct_status make_schedule(fct_trainer *t)
 {
     const fct_options *o = t->o;
     fct_schedule_spec *s = &t->schedule;
+    make_length(t);
     *s = (fct_schedule_spec){ .base = o->optim_learning_rate,
                               .floor = o->schedule_floor,
-                              .steps = o->train_epochs * t->steps,
+                              .steps = t->epochs * t->steps,
                               .warmup = llround(o->schedule_warmup_epochs * (double)t->steps),
                               .step_factor = o->schedule_step_factor,
                               .power = o->schedule_power };
+    if (t->spec->overfit > 0 && s->warmup > BY_HEART_LOOK)
+        s->warmup = BY_HEART_LOOK;
     int most = (int)(sizeof s->milestone / sizeof *s->milestone);
     if (o->schedule_step_epochs.n > most)
         return FCT_FAIL(FCT_E_ARG, "schedule.step_epochs: more than %d entries", most);
@@ -274,6 +309,9 @@ fct_status fct_trainer_create(const fct_train_spec *spec, fct_trainer **out)
         status =
             fct_comm_same(t->comm, fct_mix_describe(t->train_mix)->data_hash, "the training data");
     if (status == FCT_OK)
+        status = fct_comm_same(t->comm, fct_mix_describe(t->val_mix)->data_hash,
+                               "the data to evaluate on");
+    if (status == FCT_OK)
         status = make_net(t);
     if (status == FCT_OK && !spec->dry_run)
         status = fct_comm_agree(t->comm, prepare_run(t), "preparing the training");
@@ -291,6 +329,8 @@ void fct_trainer_destroy(fct_trainer *t)
     fct_evaluator_destroy(t->evaluator);
     fct_loader_destroy(t->loader);
     fct_sampler_destroy(t->sampler);
+    fct_sampler_destroy(t->plan);
+    free(t->picture);
     fct_augment_destroy(t->augment);
     fct_outputs_release(&t->outputs);
     fct_optim_destroy(t->optim);
@@ -302,9 +342,4 @@ void fct_trainer_destroy(fct_trainer *t)
     fct_mix_close(t->val_mix);
     free(t->val_class_map);
     free(t);
-}
-
-int64_t fct_trainer_rows(const fct_trainer *t, int64_t batch)
-{
-    return fct_sampler_batch_size(t->sampler, batch);
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Expression and landmarks: from options to losses, from a graph's outputs to gradients and sums.
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -129,6 +130,34 @@ void fct_tasks_weigh(const fct_tasks *t, const fct_batch *b, double *weight)
         weight[FCT_TASK_LANDMARKS] += b->landmarks_valid[i] ? 2.0 * t->landmarks : 0;
 }
 
+void fct_tasks_weigh_pictures(const fct_tasks *t, const fct_mix *mix, const int64_t *picture,
+                              int64_t n, double *weight)
+{
+    for (int64_t i = 0; i < n; i++) {
+        fct_labels labels;
+        fct_mix_labels(mix, picture[i], &labels);
+        int32_t label = labels.expression;
+        if (t->classes)
+            weight[FCT_TASK_EXPRESSION] += fct_loss_ce_weight(&t->ce, 1, &label);
+        if (t->landmarks && labels.landmarks_valid)
+            weight[FCT_TASK_LANDMARKS] += 2.0 * t->landmarks;
+    }
+}
+
+fct_status fct_landmarks_match(const fct_mix *mix, const char *what, char *const *name, int n)
+{
+    const fct_mix_info *info = fct_mix_describe(mix);
+    if (info->landmarks == 0)
+        return FCT_OK;
+    if (info->landmarks != n)
+        return FCT_FAIL(FCT_E_ARG, "%s: has %d landmarks, wanted %d", what, info->landmarks, n);
+    for (int i = 0; i < n; i++)
+        if (strcmp(info->landmark_name[i], name[i]))
+            return FCT_FAIL(FCT_E_ARG, "%s: landmark %d is %s, wanted %s", what, i,
+                            info->landmark_name[i], name[i]);
+    return FCT_OK;
+}
+
 int fct_argmax(const float *v, int n)
 {
     int best = 0;
@@ -204,7 +233,7 @@ fct_status fct_tasks_compute(const fct_tasks *t, fct_graph *g, const fct_batch *
 
 static double mean(double sum, double n)
 {
-    return n > 0 ? sum / n : 0;
+    return n > 0 ? sum / n : (double)NAN;
 }
 
 void fct_tasks_losses(const fct_tasks *t, const fct_sums *sums, double *loss)

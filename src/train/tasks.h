@@ -59,14 +59,20 @@ void fct_outputs_release(fct_outputs *o);
 
 // This rank's share of the two denominators: weight[FCT_TASKS].
 void fct_tasks_weigh(const fct_tasks *t, const fct_batch *b, double *weight);
+// The denominators of a whole global batch of n pictures, from their labels alone: no rank needs
+// another's word for them. Adds to weight[FCT_TASKS].
+void fct_tasks_weigh_pictures(const fct_tasks *t, const fct_mix *mix, const int64_t *picture,
+                              int64_t n, double *weight);
 // Reads the graph's outputs, adds losses and counts to `sums`, writes gradients back when `train`.
 // denominator[FCT_TASKS]: summed over ranks.
 fct_status fct_tasks_compute(const fct_tasks *t, fct_graph *g, const fct_batch *b,
                              const double *denominator, int train, fct_outputs *out,
                              fct_sums *sums);
-// Global mean losses (balance's order) from sums over all ranks; a task without samples has 0.
+// Global mean losses (balance's order) from sums over all ranks; a task without samples has NaN.
 void fct_tasks_losses(const fct_tasks *t, const fct_sums *sums, double *loss);
 double fct_tasks_total(const fct_tasks *t, const double *loss, double *dlog_var);
+// E_ARG unless `mix` has no landmarks or exactly these, in this order; `what` names it.
+fct_status fct_landmarks_match(const fct_mix *mix, const char *what, char *const *name, int n);
 int fct_argmax(const float *v, int n);
 
 #endif

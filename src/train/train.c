@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The training loop: epochs of steps, an evaluation after each, a checkpoint after that.
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "facet/clock.h"
@@ -50,17 +52,16 @@ static fct_status train_epoch(fct_trainer *t, epoch_end *how)
     char title[64];
     *how = EPOCH_DONE;
     snprintf(title, sizeof title, "epoch %lld/%lld", (long long)t->at.epoch + 1,
-             (long long)t->o->train_epochs);
+             (long long)t->epochs);
     fct_progress_start(&bar, title, "pictures", fct_mix_describe(t->train_mix)->pictures,
                        !is_boss(t));
-    double waited = fct_loader_waited_s(t->loader);
+    double waited = fct_loader_waited_s(t->loader), start_s = fct_clock_s();
     while (t->at.batch < t->batches) {
         fct_step_report r;
         double start = fct_clock_s();
         FCT_TRY(fct_trainer_step(t, &r));
-        if (is_boss(t) && t->at.step % t->o->log_every_steps == 0 &&
-            fct_steps_add(t, &r, fct_clock_s() - start) != FCT_OK)
-            FCT_WARN("%s", fct_fail_text()); // a full disk must not cost the step
+        if (is_boss(t) && t->at.step % t->o->log_every_steps == 0)
+            fct_steps_add(t, &r, fct_clock_s() - start);
         show_step(t, &bar, &r);
         if (must_save(t))
             FCT_TRY(fct_trainer_save(t, 0));
@@ -69,7 +70,8 @@ static fct_status train_epoch(fct_trainer *t, epoch_end *how)
             break;
         }
     }
-    t->waited_s = fct_loader_waited_s(t->loader) - waited;
+    t->waited_s += fct_loader_waited_s(t->loader) - waited;
+    t->seconds += fct_clock_s() - start_s;
     fct_progress_end(&bar);
     return FCT_OK;
 }
@@ -104,10 +106,9 @@ static fct_status evaluate(fct_trainer *t, fct_evaluation *out)
     return boss_did(t, status, "writing predictions");
 }
 
-static fct_status finish_epoch(fct_trainer *t, double seconds, fct_evaluation *val)
+static fct_status finish_epoch(fct_trainer *t, fct_evaluation *val)
 {
-    int evaluated =
-        (t->at.epoch + 1) % t->o->eval_every == 0 || t->at.epoch + 1 == t->o->train_epochs;
+    int evaluated = (t->at.epoch + 1) % t->eval_every == 0 || t->at.epoch + 1 == t->epochs;
     double rate = fct_schedule_rate(&t->schedule, t->at.step - 1);
     if (evaluated)
         FCT_TRY(evaluate(t, val));
@@ -116,13 +117,14 @@ static fct_status finish_epoch(fct_trainer *t, double seconds, fct_evaluation *v
         t->best = judged(t, val);
     fct_status status = FCT_OK;
     if (is_boss(t)) {
-        fct_console_epoch(t, evaluated ? val : NULL, seconds);
-        status = fct_metrics_add(t, evaluated ? val : NULL, rate, seconds);
+        fct_console_epoch(t, evaluated ? val : NULL);
+        status = fct_metrics_add(t, evaluated ? val : NULL, rate);
     }
     FCT_TRY(boss_did(t, status, "writing metrics.csv"));
     t->at.epoch++;
     t->at.batch = 0;
     t->sums = (fct_sums){ { 0 } };
+    t->seconds = t->waited_s = 0;
     return fct_trainer_save(t, is_best);
 }
 
@@ -159,17 +161,16 @@ static fct_status run_epochs(fct_trainer *t, int *stopped)
     fct_evaluation val = { 0 };
     int passed = 0;
     FCT_TRY(fct_loader_seek(t->loader, t->at.epoch, t->at.batch));
-    while (t->at.epoch < t->o->train_epochs && !passed) {
+    while (t->at.epoch < t->epochs && !passed) {
         epoch_end how;
-        double start = fct_clock_s();
         FCT_TRY(train_epoch(t, &how));
         if (how == EPOCH_STOPPED && t->at.batch < t->batches) {
             *stopped = 1;
             return fct_trainer_save(t, 0);
         }
-        FCT_TRY(finish_epoch(t, fct_clock_s() - start, &val));
+        FCT_TRY(finish_epoch(t, &val));
         passed = t->spec->overfit > 0 && knows_by_heart(t, &val);
-        if (how == EPOCH_STOPPED && t->at.epoch < t->o->train_epochs) {
+        if (how == EPOCH_STOPPED && t->at.epoch < t->epochs) {
             *stopped = 1;
             return FCT_OK;
         }
@@ -189,20 +190,35 @@ static fct_status find_resume(fct_trainer *t, char from[FCT_PATH_MAX])
     return n < FCT_PATH_MAX ? FCT_OK : FCT_FAIL(FCT_E_ARG, "--resume: the path is too long");
 }
 
-// A resumed run goes on in its own directory: the part of the path before /checkpoints.
-static void run_of(const char *from, char out[FCT_PATH_MAX])
+// A resumed run goes on in its own directory: RUN, RUN/checkpoints, RUN/checkpoints/<anything>.
+static fct_status run_of(const char *from, char out[FCT_PATH_MAX])
 {
-    snprintf(out, FCT_PATH_MAX, "%s", from);
-    char *at = strstr(out, "/checkpoints");
-    if (at)
-        *at = 0;
+    char *whole = realpath(from, NULL);
+    if (!whole)
+        return FCT_FAIL(FCT_E_IO, "--resume: %s: %s", from, strerror(errno));
+    for (int up = 0; up < 2; up++) {
+        char *slash = strrchr(whole, '/');
+        if (!slash || slash == whole)
+            break;
+        if (!strcmp(slash, "/checkpoints")) {
+            *slash = 0;
+            break;
+        }
+        if (up == 0 && slash - whole >= (long)strlen("/checkpoints") &&
+            !strncmp(slash - strlen("/checkpoints"), "/checkpoints/", strlen("/checkpoints/")))
+            *slash = 0;
+    }
+    int n = snprintf(out, FCT_PATH_MAX, "%s", whole);
+    free(whole);
+    return n < FCT_PATH_MAX ? FCT_OK : FCT_FAIL(FCT_E_ARG, "--resume: the path is too long");
 }
 
 static fct_status open_run(fct_trainer *t)
 {
     char from[FCT_PATH_MAX], run[FCT_PATH_MAX];
     FCT_TRY(find_resume(t, from));
-    run_of(from, run);
+    if (from[0])
+        FCT_TRY(fct_comm_agree(t->comm, run_of(from, run), "--resume"));
     FCT_TRY(fct_run_dir_open(t->o, t->comm, t->mode, from[0] ? run : NULL, &t->run));
     FCT_TRY(fct_saver_create(t->comm, t->run.checkpoints, (int)t->o->checkpoint_keep, &t->saver));
     if (from[0])

@@ -30,6 +30,11 @@ typedef struct {
     fct_sampler *sampler;
     fct_loader *loader;
     int64_t batches, steps; // loader batches and optimiser steps of an epoch
+    int64_t epochs, eval_every;
+    fct_sampler
+        *plan; // the same order again, for the denominators: the loader's threads own `sampler`
+    int64_t *picture;  // (one loader batch) numbers, from the plan
+    int64_t step_rows; // pictures of the optimiser step under way
 
     fct_tasks tasks;
     fct_net *net;
@@ -43,17 +48,20 @@ typedef struct {
     fct_run_dir run;
     fct_saver *saver;
     fct_position at;
-    fct_sums sums;      // of this epoch so far
-    double best;        // best value so far, larger is better; NaN before
-    int64_t steps_here; // taken by this process
-    double epoch_start_s, waited_s;
+    fct_sums sums;            // of this epoch so far
+    double best;              // best value so far, larger is better; NaN before
+    int64_t steps_here;       // taken by this process
+    double seconds, waited_s; // of this epoch so far, stretches before a resume included
 } fct_trainer;
 
 // setup.c. Collective. Data, network, optimiser, schedule; no file is written yet.
 fct_status fct_trainer_create(const fct_train_spec *spec, fct_trainer **out);
 void fct_trainer_destroy(fct_trainer *t);
-// The size of global batch number `batch` of an epoch.
-int64_t fct_trainer_rows(const fct_trainer *t, int64_t batch);
+
+// part.c. Collective. Forward, losses, backward of one of an optimiser step's batches;
+// `denominator` (FCT_TASKS) is the whole step's.
+fct_status fct_trainer_part(fct_trainer *t, const fct_batch *b, const double *denominator, int part,
+                            int parts, fct_sums *sums);
 
 // step.c. Collective. One optimiser step from train.accumulate loader batches.
 typedef struct {
@@ -75,11 +83,10 @@ fct_status fct_state_read_ema(const fct_blobs *state, fct_params *params);
 
 // console.c, rank 0
 void fct_console_start(const fct_trainer *t);
-void fct_console_epoch(const fct_trainer *t, const fct_evaluation *val, double seconds);
-fct_status fct_metrics_add(fct_trainer *t, const fct_evaluation *val, double rate,
-                           double seconds); // metrics.csv
-fct_status fct_steps_add(const fct_trainer *t, const fct_step_report *r,
-                         double seconds); // steps.csv
+void fct_console_epoch(const fct_trainer *t, const fct_evaluation *val);
+fct_status fct_metrics_add(fct_trainer *t, const fct_evaluation *val, double rate); // metrics.csv
+// steps.csv; a failure (a full disk) is told once and costs nothing else.
+void fct_steps_add(fct_trainer *t, const fct_step_report *r, double seconds);
 void fct_dry_run_print(const fct_trainer *t);
 
 #endif

@@ -14,6 +14,13 @@ STUDY = ("epoch,train_loss,val_loss,train_expr_acc,val_expr_acc,train_lm_error,v
          "landmark_weight,learning_rate,expression_log_var,landmark_log_var").split(",")
 
 
+PEAK = """
+import resource, subprocess, sys
+subprocess.run(sys.argv[1:], check=True, stderr=subprocess.DEVNULL)
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024)
+"""
+
+
 def study_summary(path):
     """What the studies' notebook prints of metrics.csv, with its own expressions."""
     try:
@@ -47,7 +54,7 @@ def check_run(packed, top):
         score = json.loads(out)
         assert abs(100 * score["accuracy"] - float(rows[1]["val_expr_acc"])) < 1e-4
         assert abs(score["landmark_nme"] - float(rows[1]["val_lm_nme"])) < 1e-4 * score["landmark_nme"]
-    _, _, err = facet("train", "data.path=" + packed, "run.dir=" + run, want=1)
+    _, _, err = facet("train", "data.path=" + packed, "run.dir=" + run, want=2)
     assert "already holds a run" in err and "hint:" in err
 
 
@@ -78,7 +85,17 @@ def check_dry_run(packed):
     _, out, _ = facet("train", *SMALL, "data.path=" + packed, "--dry-run", ranks=2)
     facts = dict(line.split(" ", 1) for line in out.splitlines())
     assert int(facts["steps"]) == 2 * int(facts["steps_per_epoch"]) > 0
-    assert int(facts["memory_per_rank_bytes"]) > 4 * int(facts["parameters"])
+    planned = int(facts["memory_per_rank_bytes"])
+    assert planned > 16 * int(facts["parameters"]) # weights, gradients, two moments
+    if os.environ.get("FACET_SANITIZED") == "1":
+        return
+    with workspace() as top: # the plan against what a run took
+        job = subprocess.run(["/usr/bin/env", "python3", "-c", PEAK, FACET, "train", *SMALL, "train.epochs=1",
+                              "data.path=" + packed, "run.dir=" + os.path.join(top, "run")],
+                             capture_output=True, text=True, check=True, env=dict(os.environ, OMP_NUM_THREADS="1"))
+    peak = int(job.stdout.split()[-1])
+    print("memory planned for rank 0 of two %.0f MiB, taken by one rank %.0f MiB" % (planned / 2**20, peak / 2**20))
+    assert 0.6 * peak < planned < 1.7 * peak, (planned, peak)
 
 
 def main():

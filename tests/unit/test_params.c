@@ -36,7 +36,7 @@ static void open_table(table *t, uint64_t seed, int extra, void *gradients)
     x = fct_graph_avgpool(g, fct_graph_bn(g, "norm", x, -1, 1));
     fct_graph_linear(g, "head", x, 50);
     fct_graph_linear(g, "other", x, 50);
-    fct_graph_initial_bias(g, fct_graph_linear(g, "middle", x, 4), 0.5f);
+    fct_graph_initial_constant(g, fct_graph_linear(g, "middle", x, 4), 0.5f);
     fct_graph_scalar(g, "scalar", 3, -0.25f);
     fct_graph_destroy(g);
     assert_int_equal(fct_params_seal(t->params, gradients), FCT_OK);

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+// Forward, losses and backward of one batch: a whole global batch, or one of the parts that it is
+// split into when gradients are accumulated.
+#include <math.h>
+
+#include "trainer.h"
+
+// The hooks differ in their context: gradients go to the buckets, sums to the communicator.
+typedef struct {
+    fct_buckets *buckets;
+    fct_comm *comm;
+} hook_ctx;
+
+static fct_status ready_hook(void *ctx, size_t low, size_t high)
+{
+    return fct_buckets_ready(((hook_ctx *)ctx)->buckets, low, high);
+}
+
+static fct_status sum_hook(void *ctx, double *values, size_t n)
+{
+    return fct_comm_reduce_f64(((hook_ctx *)ctx)->comm, values, n, FCT_SUM);
+}
+
+static fct_status zero_log_var_grad(fct_trainer *t)
+{
+    float zero[FCT_MAX_TASKS] = { 0 };
+    return t->net->log_var < 0 ? FCT_OK
+                               : fct_params_set_grad(t->net->params, t->net->log_var, zero);
+}
+
+static fct_status on_all(fct_trainer *t, fct_vec_op op, fct_buffer *to, fct_buffer *from,
+                         double factor)
+{
+    fct_backend *b = t->net->backend;
+    fct_vec_args a = { .n = fct_params_bytes(t->net->params) / sizeof(float),
+                       .a = { to, 0 },
+                       .b = { from, 0 },
+                       .s0 = (float)factor };
+    return b->ops->vec(b, op, &a);
+}
+
+static fct_status forward(fct_graph *g, const fct_batch *b, const fct_graph_hooks *hooks)
+{
+    FCT_TRY(fct_graph_set_images(g, b->rgb));
+    return fct_graph_forward(g, hooks);
+}
+
+static fct_status forward_backward(fct_trainer *t, const fct_batch *b, const double *denominator,
+                                   const fct_graph_hooks *hooks, fct_sums *sums)
+{
+    fct_graph *g = fct_net_graph(t->net, b->global_rows);
+    if (b->rows == 0) { // nothing fell to this rank: its share of every gradient is zero
+        FCT_TRY(on_all(t, FCT_VEC_FILL, fct_params_grads(t->net->params), NULL, 0));
+        return hooks->grad_ready
+                   ? hooks->grad_ready(hooks->ctx, 0, fct_params_bytes(t->net->params))
+                   : FCT_OK;
+    }
+    FCT_TRY(zero_log_var_grad(t));
+    FCT_TRY(forward(g, b, hooks));
+    FCT_TRY(fct_tasks_compute(&t->tasks, g, b, denominator, 1, &t->outputs, sums));
+    return fct_graph_backward(g, hooks);
+}
+
+// The losses before the first step, which auto_initial divides by. All ranks together.
+static fct_status find_initial(fct_trainer *t, const fct_batch *b, const fct_graph_hooks *hooks)
+{
+    double loss[FCT_MAX_TASKS] = { 0 }, none[FCT_TASKS] = { 0 };
+    fct_sums sums = { { 0 } };
+    fct_graph *g = fct_net_graph(t->net, b->global_rows);
+    if (b->rows > 0) {
+        FCT_TRY(forward(g, b, hooks));
+        FCT_TRY(fct_tasks_compute(&t->tasks, g, b, none, 0, &t->outputs, &sums));
+    }
+    FCT_TRY(fct_comm_reduce_f64(t->comm, sums.v, FCT_SUMS, FCT_SUM));
+    fct_tasks_losses(&t->tasks, &sums, loss);
+    for (int i = 0; i < t->tasks.balance.tasks; i++)
+        if (t->tasks.initial[i] <= 0 && isfinite(loss[i]))
+            t->tasks.initial[i] = loss[i];
+    return FCT_OK;
+}
+
+static int lacks_initial(const fct_trainer *t)
+{
+    int lacks = 0;
+    for (int i = 0; i < t->tasks.balance.tasks; i++)
+        lacks |= t->tasks.initial[i] <= 0;
+    return lacks && t->tasks.balance.kind == FCT_BALANCE_AUTO_INITIAL;
+}
+
+// Gradients of the parts are set aside, weighted by their share of the pictures (the batch
+// statistics among them are means, which is why a plain sum would not do); the last part starts the
+// all-reduce.
+fct_status fct_trainer_part(fct_trainer *t, const fct_batch *b, const double *denominator, int part,
+                            int parts, fct_sums *sums)
+{
+    hook_ctx ctx = { t->net->buckets, t->comm };
+    fct_graph_hooks hooks = { .ctx = &ctx, .sum_ranks = sum_hook };
+    double scaled[FCT_TASKS], share = (double)b->global_rows / (double)t->step_rows;
+    for (int i = 0; i < FCT_TASKS; i++)
+        scaled[i] = denominator[i] * share;
+    if (lacks_initial(t))
+        FCT_TRY(find_initial(t, b, &hooks));
+    hooks.grad_ready = parts == 1 ? ready_hook : NULL;
+    FCT_TRY(forward_backward(t, b, scaled, &hooks, sums));
+    if (parts == 1)
+        return FCT_OK;
+    fct_buffer *grads = fct_params_grads(t->net->params);
+    if (part == 0)
+        FCT_TRY(on_all(t, FCT_VEC_FILL, t->accumulated, NULL, 0));
+    FCT_TRY(on_all(t, FCT_VEC_AXPY, t->accumulated, grads, share));
+    if (part < parts - 1)
+        return FCT_OK;
+    FCT_TRY(on_all(t, FCT_VEC_COPY, grads, t->accumulated, 0));
+    FCT_TRY(t->net->backend->ops->sync(t->net->backend));
+    return fct_buckets_ready(t->net->buckets, 0, fct_params_bytes(t->net->params));
+}

@@ -109,6 +109,11 @@ void fct_comm_cancel(fct_comm *c, fct_status mine)
     c->ops->cancel(c, &note);
 }
 
+int fct_comm_is_cancelled(const fct_comm *c)
+{
+    return c->broken != FCT_OK;
+}
+
 // A collective that fails on one rank alone leaves the others waiting: it cancels them.
 static fct_status closed(fct_comm *c, fct_status status)
 {

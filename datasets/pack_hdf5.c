@@ -8,7 +8,8 @@
 #include "facet/labels.h"
 #include "pack_hdf5.h"
 
-enum { REASON_BYTES = 512 };
+// HDF5 keeps an attribute beside the header when it does not fit into a message of 64 KiB.
+enum { REASON_BYTES = 512, MOST_COMPACT = 64, NAMES_BYTES = 60000 };
 
 void fct_h5_prepare(void)
 {
@@ -39,7 +40,9 @@ fct_status fct_h5_create(const char *path, size_t first_bytes, hid_t *out)
     if (access >= 0 && H5Pset_libver_bounds(access, H5F_LIBVER_V110, H5F_LIBVER_V110) >= 0 &&
         H5Pset_alignment(access, threshold, FCT_PACK_DATA_AT) >= 0 &&
         H5Pset_file_locking(access, 0, 1) >= 0 &&
-        H5Pset_obj_track_times(create, 0) >= 0) // the root group's: same pictures, same bytes
+        H5Pset_obj_track_times(create, 0) >= 0 && // the root group's: same pictures, same bytes
+        H5Pset_attr_phase_change(create, MOST_COMPACT, 0) >= 0 && // all in its header, never beside
+        H5Pset_link_phase_change(create, MOST_COMPACT, 0) >= 0)
         *out = H5Fcreate(path, H5F_ACC_TRUNC, create, access);
     fct_status status = *out >= 0 ? FCT_OK : fct_h5_fail(path, "cannot create the file");
     H5Pclose(create);
@@ -106,6 +109,9 @@ static fct_status write_names(hid_t file, const char *path, const char *name, co
     const char *at = names;
     for (int i = 0; i < n; i++, at += strlen(at) + 1)
         longest = strlen(at) > longest ? strlen(at) : longest;
+    if (n < 1 || (size_t)n > NAMES_BYTES / longest)
+        return FCT_FAIL(FCT_E_ARG, "%s: %d names of up to %zu bytes are more than a shard holds",
+                        path, n, longest);
     char *padded = calloc((size_t)n, longest);
     if (!padded)
         return FCT_FAIL_NOMEM((size_t)n * longest, "names");

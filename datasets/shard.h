@@ -60,8 +60,12 @@ void fct_shard_picture_name(const fct_shard *s, int64_t row, char out[256]);
 fct_status fct_shard_list(const char *folder, const char *split, fct_names *splits, int *count);
 
 // ---- the parts, in the order in which fct_shard_open calls them
-// Descriptor and superblock: nothing of the file is given to HDF5 before this succeeded.
+// Descriptor and superblock: nothing of the file is given to HDF5 before this and the next
+// succeeded.
 fct_status fct_shard_open_file(fct_shard *s);
+// The objects' headers: links and attributes lie in them, and not in structures on which HDF5
+// crashes.
+fct_status fct_shard_check_headers(const fct_shard *s);
 // `file` is an hid_t. Our attributes, our names, plain hard links; fills the fields that describe.
 fct_status fct_shard_read_root(fct_shard *s, int64_t file);
 // The pictures' place and every column.

@@ -84,6 +84,8 @@ fct_status fct_shard_open(const char *path, fct_shard **out)
     if (status == FCT_OK)
         status = fct_shard_open_file(s);
     if (status == FCT_OK)
+        status = fct_shard_check_headers(s);
+    if (status == FCT_OK)
         status = read_labels(s);
     if (status == FCT_OK)
         status = fct_shard_check_values(s);

@@ -51,6 +51,9 @@ fct_status fct_comm_same(fct_comm *c, uint64_t value, const char *what);
 // at once, on all ranks; what is left is to say why and to end. A collective that fails on one rank
 // alone cancels by itself.
 void fct_comm_cancel(fct_comm *c, fct_status mine);
+// Not collective. Whether a cancel, of this rank or one it has heard of, has ended every
+// collective.
+int fct_comm_is_cancelled(const fct_comm *c);
 
 // ---- gradient buckets: an all-reduce in pieces that starts while backward still runs
 typedef struct fct_buckets fct_buckets;

@@ -4,6 +4,7 @@
 #ifndef FACET_CMD_H
 #define FACET_CMD_H
 
+#include "facet/comm.h"
 #include "facet/status.h"
 
 enum { FCT_EXIT_OK = 0, FCT_EXIT_FAILED = 1, FCT_EXIT_USAGE = 2, FCT_EXIT_REQUEUE = 75 };
@@ -44,5 +45,9 @@ fct_status fct_args_parse(const fct_arg_table *table, int argc, char **argv, int
 // a job of many ranks all hold the same text after fct_comm_agree, so only rank 0 prints, unless
 // the failure is one that ranks cannot have told each other (E_COMM).
 int fct_cmd_exit(fct_status status);
+// Collective while the ranks agree. fct_cmd_exit, then the end of the communicator (NULL: there is
+// none). Does not return after a cancel: rank 0 tells why and ends all ranks; should it be dead or
+// hang, another rank does so after some seconds.
+int fct_cmd_end(fct_comm *c, fct_status status);
 
 #endif

@@ -51,9 +51,6 @@ int fct_cmd_eval(int argc, char **argv)
     spec.workers = (int)workers;
     fct_text report = { 0 };
     status = evaluate(&spec, &report);
-    int code = status == FCT_OK ? FCT_EXIT_OK : fct_cmd_exit(status);
     fct_text_release(&report);
-    if (spec.comm)
-        fct_comm_destroy(spec.comm);
-    return code;
+    return fct_cmd_end(spec.comm, status);
 }

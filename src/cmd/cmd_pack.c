@@ -94,10 +94,11 @@ static fct_status fill_spec(options *o)
     return FCT_OK;
 }
 
-static fct_status pack_on_all_ranks(options *o, fct_text *summary)
+static fct_status pack_on_all_ranks(options *o, fct_comm **out)
 {
-    fct_comm *comm;
-    FCT_TRY(fct_comm_create("auto", &comm));
+    FCT_TRY(fct_comm_create("auto", out));
+    fct_comm *comm = *out;
+    fct_text summary = { 0 };
     fct_log_set_rank(fct_comm_rank(comm), fct_comm_size(comm));
     if (!o->spec.threads) {
         long cores = sysconf(_SC_NPROCESSORS_ONLN) / fct_comm_local_size(comm);
@@ -106,11 +107,10 @@ static fct_status pack_on_all_ranks(options *o, fct_text *summary)
     const fct_pack_peers peers = {
         fct_comm_rank(comm), fct_comm_size(comm), comm, peer_agree, peer_sum, peer_gather_all
     };
-    fct_status status = fct_pack(&o->spec, &peers, summary);
-    int is_first = peers.rank == 0;
-    fct_comm_destroy(comm);
-    if (status == FCT_OK && is_first)
-        printf("%s", summary->data);
+    fct_status status = fct_pack(&o->spec, &peers, &summary);
+    if (status == FCT_OK && peers.rank == 0)
+        printf("%s", summary.data);
+    fct_text_release(&summary);
     return status;
 }
 
@@ -167,7 +167,7 @@ int fct_cmd_pack(int argc, char **argv)
         .max_positional = 1,
     };
     int n, done;
-    fct_text summary = { 0 };
+    fct_comm *comm = NULL;
     fct_status status = fct_args_parse(&table, argc, argv, &n, &done);
     if (status != FCT_OK || done)
         return fct_cmd_exit(status);
@@ -180,7 +180,6 @@ int fct_cmd_pack(int argc, char **argv)
     o.spec.seed = (uint64_t)seed;
     status = fill_spec(&o);
     if (status == FCT_OK)
-        status = pack_on_all_ranks(&o, &summary);
-    fct_text_release(&summary);
-    return fct_cmd_exit(status);
+        status = pack_on_all_ranks(&o, &comm);
+    return fct_cmd_end(comm, status);
 }

@@ -71,7 +71,7 @@ fct_node fct_resnet_build(fct_graph *g, const fct_resnet *r, fct_stem stem, int 
     for (int layer = 0, width = 64; layer < 4; layer++, width *= 2) {
         fct_graph_freeze(g, frozen > layer + 1);
         for (int i = 0; i < r->blocks[layer]; i++) {
-            char at[32];
+            char at[48];
             snprintf(at, sizeof at, "backbone.layer%d.%d", layer + 1, i);
             const int stride = i == 0 && layer > 0 ? 2 : 1;
             x = r->bottleneck ? bottleneck_block(g, at, x, width, stride)

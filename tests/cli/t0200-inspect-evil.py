@@ -90,11 +90,64 @@ def user_block(path):
         f.write(whole[512:512 + 48])
 
 
-@evil_bytes("cannot open it")
+@evil_bytes("the root group: its header is damaged")
 def superblock_changed(path):
     with open(path, "r+b") as f:
         f.seek(36)  # address of the root group
         f.write(b"\x01")
+
+
+# ---- heaps and trees beside an object, on which HDF5 1.10 crashes when they are forged
+def dense(path, attributes, links):
+    """The shard's first `links` datasets again, in a root group that keeps as many attributes in its
+    header, and HDF5's default of 8 links."""
+    os.rename(path, path + ".compact")
+    create = h5py.h5p.create(h5py.h5p.FILE_CREATE)
+    create.set_attr_phase_change(attributes, 0)
+    access = h5py.h5p.create(h5py.h5p.FILE_ACCESS)
+    access.set_libver_bounds(h5py.h5f.LIBVER_V110, h5py.h5f.LIBVER_V110)
+    made = h5py.h5f.create(path.encode(), h5py.h5f.ACC_TRUNC, create, access)
+    with h5py.File(path + ".compact", "r") as good, h5py.File(made) as h:
+        for name, value in good.attrs.items():
+            h.attrs[name] = value
+        for name in list(good)[:links]:
+            good.copy(name, h)
+
+
+@evil_bytes("the root group: dense attribute storage")
+def dense_attributes(path):
+    dense(path, 8, 4)
+
+
+@evil_bytes("the root group: dense link storage")
+def dense_links(path):
+    dense(path, 64, 9)
+
+
+@evil("dataset checksum: dense attribute storage")
+def dense_attributes_of_a_column(h):
+    for i in range(9):
+        h["checksum"].attrs["a%d" % i] = i
+
+
+@evil_bytes("the root group: dense attribute storage")
+def forged_heap(path):
+    dense(path, 8, 4)
+    with open(path, "r+b") as f:
+        whole = f.read()
+        f.seek(whole.index(b"FRHP") + 5)
+        f.write(b"\xff" * 16)
+
+
+@evil_bytes("the root group: its header is damaged")
+def endless_header(path):  # a continuation that leads back to the first block
+    with open(path, "r+b") as f:
+        whole = f.read()
+        root = int.from_bytes(whole[36:44], "little")
+        at = whole.index(b"OCHK", root)
+        where = whole.index(at.to_bytes(8, "little"), root)
+        f.seek(where)
+        f.write((root + 6).to_bytes(8, "little") + (1 << 16).to_bytes(8, "little"))
 
 
 # ---- attributes

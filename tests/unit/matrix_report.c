@@ -10,7 +10,7 @@ enum { MOST = 64 };
 
 int main(void)
 {
-    static char names[MOST][16];
+    static char names[MOST][24];
     static int64_t confusion[MOST * MOST];
     char *name[MOST];
     int classes, digits;

@@ -291,13 +291,17 @@ int make_shard(const char *folder, const shard_recipe *r, char *path)
     make_columns(r, &c);
     hid_t access = H5Pcreate(H5P_FILE_ACCESS);
     H5Pset_libver_bounds(access, H5F_LIBVER_V110, H5F_LIBVER_V110);
-    hid_t file = failures ? -1 : H5Fcreate(path, H5F_ACC_TRUNC, H5P_DEFAULT, access);
+    hid_t create = H5Pcreate(H5P_FILE_CREATE);
+    H5Pset_attr_phase_change(create, 64, 0);
+    H5Pset_link_phase_change(create, 64, 0);
+    hid_t file = failures ? -1 : H5Fcreate(path, H5F_ACC_TRUNC, create, access);
     failures += file < 0;
     if (file >= 0) {
         put_attributes(file, r, hash_columns(r, &c));
         put_columns(file, r, &c);
         failures += H5Fclose(file) < 0;
     }
+    H5Pclose(create);
     H5Pclose(access);
     release(&c);
     return failures ? -1 : 0;

@@ -20,14 +20,6 @@ def packed(folder, split):
         return images, torch.from_numpy(f["expression"][:]).long(), len(f.attrs["class_names"])
 
 
-def resnet18_small(classes):
-    net = torchvision.models.resnet18(num_classes=classes)
-    net.conv1 = torch.nn.Conv2d(3, 64, 3, 1, 1, bias=False)
-    torch.nn.init.kaiming_normal_(net.conv1.weight, mode="fan_out", nonlinearity="relu")
-    net.maxpool = torch.nn.Identity()
-    return net
-
-
 def augment(x):
     out = []
     side = x.shape[-1]
@@ -56,12 +48,12 @@ def accuracy(net, images, labels):
 
 def main():
     folder, seed = sys.argv[1], int(sys.argv[2])
-    epochs = int(sys.argv[3]) if len(sys.argv) > 3 else 40
+    epochs = int(sys.argv[3]) if len(sys.argv) > 3 else 30
     torch.manual_seed(seed)
     torch.set_num_threads(2)
     images, labels, classes = packed(folder, "train")
     val_images, val_labels, _ = packed(folder, "val")
-    net = resnet18_small(classes).to(memory_format=torch.channels_last)
+    net = torchvision.models.resnet18(num_classes=classes).to(memory_format=torch.channels_last)
     norm = [p for p in net.parameters() if p.ndim == 1]
     other = [p for p in net.parameters() if p.ndim > 1]
     optimizer = torch.optim.SGD([{"params": other, "weight_decay": 5e-4}, {"params": norm, "weight_decay": 0}],

@@ -46,8 +46,10 @@ static void balance_fact(const fct_trainer *t)
     fct_text text = { 0 };
     for (int i = 0; i < t->tasks.balance.tasks; i++)
         fct_text_add(&text, "%s%s", i ? " + " : "", t->tasks.balance.name[i]);
-    if (t->tasks.balance.tasks > 1)
+    if (fct_balance_is_learned(t->tasks.balance.kind))
         fct_text_add(&text, ", balanced by %s", t->o->loss_use_uncertainty_weighting);
+    else if (t->tasks.balance.tasks > 1)
+        fct_text_add(&text, ", fixed weights");
     if (!text.failed)
         fact("tasks", text.data);
     fct_text_release(&text);

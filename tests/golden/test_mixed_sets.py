@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Expression from one set and landmarks from another in one run: each loss counts its own pictures."""
+"""Expression from one set and landmarks from another in one run: each loss counts its own pictures, also
+when a global batch is trained in parts, whose labels are spread unevenly."""
 import csv
 import os
 
@@ -25,6 +26,13 @@ def main():
         labelled = sum(r["label"] != "" for r in rows)
         pointed = sum(r["landmark_error"] != "" for r in rows)
         assert 0 < labelled < len(rows) and labelled + pointed == len(rows), (labelled, pointed, len(rows))
+        norms = {}
+        for parts in (1, 2, 4): # frozen: the batch statistics of a part are not those of the whole
+            cut = os.path.join(top, "parts%d" % parts)
+            facet("train", *SMALL, "data.path=" + sets, "data.size=32", "run.dir=" + cut, "model.freeze=backbone",
+                  "train.accumulate=%d" % parts, "--stop-after", 1, want=75)
+            norms[parts] = column(cut, "grad_norm")[0]
+        assert all(abs(n / norms[1] - 1) < 1e-4 for n in norms.values()), norms
         _, out, _ = facet("eval", os.path.join(run, "checkpoints", "best"), os.path.join(top, "feel"), "--json")
         assert '"accuracy"' in out and '"landmark_nme"' not in out, out
 

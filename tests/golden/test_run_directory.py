@@ -58,6 +58,29 @@ def check_run(packed, top):
     assert "already holds a run" in err and "hint:" in err
 
 
+def check_single_tasks(packed, top):
+    """A network of one task is scored on a set that has labels for both."""
+    for task, other, number in (("expression", "landmarks", "accuracy"), ("landmarks", "expression", "landmark_nme")):
+        run = os.path.join(top, task)
+        facet("train", *SMALL, "train.epochs=1", "data.path=" + packed, "run.dir=" + run, "tasks.%s=false" % other)
+        score = json.loads(facet("eval", run, packed, "--json")[1])
+        assert number in score and len([k for k in score if k in ("accuracy", "landmark_nme")]) == 1, score
+
+
+def check_resume(packed, top):
+    """--resume takes a run, its checkpoints or one of them, and refuses another order of pictures."""
+    run = os.path.join(top, "resumed")
+    facet("train", *SMALL, "data.path=" + packed, "run.dir=" + run, "--stop-after", 2, want=75)
+    for change in ("data.batch_size=12", "train.seed=7", "train.accumulate=2", "sampler.kind=weighted"):
+        _, _, err = facet("train", *SMALL, "data.path=" + packed, change, "--resume", run, want=2)
+        assert change.split("=")[0] in err and "hint:" in err, err
+    step = os.path.join(run, "checkpoints", sorted(os.listdir(os.path.join(run, "checkpoints")))[-1])
+    for place in (step, os.path.join(run, "checkpoints"), run):
+        facet("train", *SMALL, "data.path=" + packed, "--resume", place, "--stop-after", 1, want=75)
+        assert not os.path.exists(os.path.join(step, "config.cfg"))
+    assert len(open(os.path.join(run, "steps.csv")).readlines()) == 1 + 5
+
+
 def check_signal(packed, top):
     run = os.path.join(top, "signalled")
     env = dict(os.environ, OMP_NUM_THREADS="1")
@@ -102,6 +125,8 @@ def main():
     packed = data()
     with workspace() as top:
         check_run(packed, top)
+        check_single_tasks(packed, top)
+        check_resume(packed, top)
         check_signal(packed, top)
         check_wrong_use(packed)
         check_dry_run(packed)

@@ -134,6 +134,16 @@ static void test_log_var_beyond_its_bound_is_clamped_and_led_back(void **state)
     assert_true(fabs(fct_balance_precision(&spec, s, NULL, 1) - exp(2)) < 1e-9);
 }
 
+static void test_task_without_samples_moves_nothing(void **state)
+{
+    (void)state;
+    fct_balance_spec spec = two_tasks(FCT_BALANCE_PLAIN);
+    double loss[2] = { 1.5, (double)NAN }, s[2] = { 0.2, -1 }, slope[2];
+    double total = fct_balance_total(&spec, s, NULL, loss, slope);
+    assert_true(fabs(total - (exp(-0.2) * 1.5 + 0.2)) < 1e-12);
+    assert_true(slope[1] == 0 && slope[0] != 0);
+}
+
 static void test_auto_initial_makes_first_losses_equal(void **state)
 {
     (void)state;
@@ -158,6 +168,7 @@ int main(void)
         cmocka_unit_test(test_balance_slopes_equal_finite_differences),
         cmocka_unit_test(test_balance_optimum_is_the_one_the_studies_saw),
         cmocka_unit_test(test_log_var_beyond_its_bound_is_clamped_and_led_back),
+        cmocka_unit_test(test_task_without_samples_moves_nothing),
         cmocka_unit_test(test_auto_initial_makes_first_losses_equal),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -106,7 +106,7 @@ static fct_status evaluate(fct_trainer *t, fct_evaluation *out)
     return boss_did(t, status, "writing predictions");
 }
 
-static fct_status finish_epoch(fct_trainer *t, fct_evaluation *val)
+static fct_status finish_epoch(fct_trainer *t, epoch_end how, fct_evaluation *val)
 {
     int evaluated = (t->at.epoch + 1) % t->eval_every == 0 || t->at.epoch + 1 == t->epochs;
     double rate = fct_schedule_rate(&t->schedule, t->at.step - 1);
@@ -125,6 +125,8 @@ static fct_status finish_epoch(fct_trainer *t, fct_evaluation *val)
     t->at.batch = 0;
     t->sums = (fct_sums){ { 0 } };
     t->seconds = t->waited_s = 0;
+    if (t->spec->overfit > 0 && !evaluated && how != EPOCH_STOPPED)
+        return FCT_OK; // an epoch of a step or two is not worth a checkpoint
     return fct_trainer_save(t, is_best);
 }
 
@@ -168,7 +170,7 @@ static fct_status run_epochs(fct_trainer *t, int *stopped)
             *stopped = 1;
             return fct_trainer_save(t, 0);
         }
-        FCT_TRY(finish_epoch(t, &val));
+        FCT_TRY(finish_epoch(t, how, &val));
         passed = t->spec->overfit > 0 && knows_by_heart(t, &val);
         if (how == EPOCH_STOPPED && t->at.epoch < t->epochs) {
             *stopped = 1;

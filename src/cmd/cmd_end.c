@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // How a command that ran on many ranks ends: with one message, and never waiting for a rank that
 // will not come.
+#include <signal.h>
+
 #include "cmd.h"
 #include "facet/clock.h"
 #include "facet/log.h"
@@ -13,6 +15,7 @@ enum { STEPS = 10 };
 static void tell_if_rank_0_does_not(const fct_comm *c)
 {
     int rank = fct_comm_rank(c);
+    signal(SIGTERM, SIG_DFL); // with which the launcher ends us when rank 0 has spoken
     fct_clock_sleep_s(silence_s + step_s * (rank < STEPS ? rank : STEPS));
     fct_log_failure(fct_fail_text());
 }

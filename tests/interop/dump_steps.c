@@ -3,6 +3,7 @@
 // Records in the machine's byte order: u32 length of name, name, u32 dimensions, u32 each, float32.
 // Names: KIND/NAME; kinds: init, input (images, coefficients of the loss), output, grad, sgd, adamw
 // (weights after three steps, when steps are asked for).
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -69,6 +70,26 @@ static fct_status write_params(run *r, const char *kind, int gradients)
     return FCT_OK;
 }
 
+// facet's landmark head starts as a constant, through which nothing flows back: not so here.
+static fct_status draw_landmark_head(run *r)
+{
+    int n, i = fct_params_find(r->params, "landmark_head.weight");
+    FCT_ASSERT(i >= 0);
+    const fct_param *p = fct_params_table(r->params, &n) + i;
+    const int64_t count = fct_shape_elements(&p->shape);
+    const double bound = 1 / sqrt((double)p->shape.dim[1]);
+    float *plain = malloc((size_t)count * sizeof *plain);
+    if (!plain)
+        return FCT_FAIL_NOMEM((size_t)count * sizeof *plain, "a head");
+    fct_rng rng;
+    fct_rng_init(&rng, SEED, FCT_STREAM_TEST, 2, 0);
+    for (int64_t k = 0; k < count; k++)
+        plain[k] = (float)fct_rng_between(&rng, -bound, bound);
+    const fct_status status = fct_params_set(r->params, i, plain);
+    free(plain);
+    return status;
+}
+
 // A ReLU that lets through by the last bit of a sum makes the gradients of large networks
 // incomparable, so the batch norms are moved away from zero: every channel lies high (let
 // through) or low (cut off), and high where a shortcut is added.
@@ -93,7 +114,7 @@ static fct_status draw_weights(run *r)
                                 : (float)fct_rng_between(&rng, 0.7, 1.3);
         FCT_TRY(fct_params_set(r->params, i, plain));
     }
-    return FCT_OK;
+    return draw_landmark_head(r);
 }
 
 static fct_status draw_input(run *r)

@@ -21,6 +21,16 @@ static const fct_comm_ops *find_kind(const char *kind, const fct_launcher *launc
     return NULL;
 }
 
+// N processes that know nothing of each other would all write to the same run.
+static fct_status every_rank_is_0(const fct_launcher *l)
+{
+    return FCT_FAIL(
+        FCT_E_UNSUPPORTED,
+        "every process is rank 0: %s started %d (%s=%d), but each sees only itself\n%s; "
+        "for %d separate runs unset %s, or train with cluster.comm=self",
+        l->name, l->size, l->variable, l->size, l->cure, l->size, l->variable);
+}
+
 fct_status fct_comm_create(const char *kind, fct_comm **out)
 {
     fct_launcher launcher;
@@ -28,13 +38,15 @@ fct_status fct_comm_create(const char *kind, fct_comm **out)
     const fct_comm_ops *ops = find_kind(kind, &launcher);
     if (!ops)
         return FCT_FAIL(FCT_E_ARG, "communicator \"%s\": unknown kind\nauto, self or mpi", kind);
-    FCT_TRY(ops->create(out));
-    fct_log_set_rank((*out)->rank, (*out)->size);
-    fct_fault_set_rank((*out)->rank);
-    if (launcher.size > 1 && (*out)->size == 1 && strcmp(kind, "self") != 0)
-        FCT_WARN("every process is rank 0: %s is %d, but this process sees only itself; start with "
-                 "`srun --mpi=pmix` or the mpirun of the MPI that facet was built with",
-                 launcher.variable, launcher.size);
+    fct_comm *c;
+    FCT_TRY(ops->create(&c));
+    if (c->size == 1 && launcher.size > 1 && strcmp(kind, "self") != 0) {
+        fct_comm_destroy(c);
+        return every_rank_is_0(&launcher);
+    }
+    fct_log_set_rank(c->rank, c->size);
+    fct_fault_set_rank(c->rank);
+    *out = c;
     return FCT_OK;
 }
 

@@ -50,7 +50,9 @@ fct_status fct_comm_check(fct_comm *c);
 typedef struct {
     int size;             // ranks that it started, 0 when there is no launcher
     int can_start_mpi;    // it speaks a protocol through which MPI finds the other ranks
-    const char *variable; // where `size` was read, for messages
+    const char *variable; // where `size` was read
+    const char *name;     // whose variable that is
+    const char *cure;     // what to start with instead when MPI sees only one rank
 } fct_launcher;
 void fct_launcher_read(fct_launcher *out);
 

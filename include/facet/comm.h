@@ -13,8 +13,9 @@
 typedef struct fct_comm fct_comm;
 typedef enum { FCT_SUM, FCT_MAX, FCT_MIN } fct_reduce;
 
-// Collective. kind "auto": MPI when a launcher started us, else self. Warns when a launcher's
-// environment names more ranks than MPI has ("every process is rank 0").
+// Collective. kind "auto": MPI when a launcher started us, else self. E_UNSUPPORTED when a
+// launcher's environment names many ranks but MPI sees one ("every process is rank 0"), unless
+// "self" was asked for. *out is set only on success.
 fct_status fct_comm_create(const char *kind, fct_comm **out);
 // Collective. After everybody is done; finalises MPI.
 void fct_comm_destroy(fct_comm *c);

@@ -168,7 +168,7 @@ fct_status fct_args_parse(const fct_arg_table *table, int argc, char **argv, int
 static int launcher_rank(void)
 {
     static const char *const names[] = { "OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK",
-                                         "SLURM_PROCID" };
+                                         "MV2_COMM_WORLD_RANK", "SLURM_PROCID" };
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         int64_t rank;
         const char *text = getenv(names[i]);

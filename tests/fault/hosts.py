@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Hosts made of network namespaces (hosts.sh), for tests: a training run on them, and what befalls it."""
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "golden"))
+from golden import BUILD, FACET, SANITIZED, SMALL # noqa: E402
+
+HOSTS_SH = os.path.join(os.path.dirname(os.path.abspath(__file__)), "hosts.sh")
+# How soon mpirun and its daemons give up a peer that no longer answers: 4 + 3 x 1 s. docs/cluster.md says why.
+KEEPALIVE = ["--mca", "oob_tcp_keepalive_time", "4", "--mca", "oob_tcp_keepalive_intvl", "1",
+             "--mca", "oob_tcp_keepalive_probes", "3"]
+
+
+def skip_when_sanitized():
+    if SANITIZED:
+        print("skipped: the sanitizers' options do not reach the other host")
+        sys.exit(77)
+
+
+class Hosts:
+    """with Hosts(2) as hosts: ... host-1 and host-2; ends the test with 77 where they cannot be made."""
+
+    def __init__(self, n, nets=1):
+        self.n = n
+        self.folder = tempfile.mkdtemp(prefix="facet-hosts-")
+        done = self.do("up", n, nets, check=False)
+        if done.returncode != 0:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            print(done.stdout.strip() or done.stderr.strip())
+            sys.exit(done.returncode)
+
+    def do(self, verb, *arguments, check=True):
+        done = subprocess.run([HOSTS_SH, verb, self.folder, *map(str, arguments)], capture_output=True, text=True)
+        assert not check or done.returncode == 0, (verb, arguments, done.stdout, done.stderr)
+        return done
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.do("down")
+
+    def pids(self, host):
+        return [int(p) for p in self.do("pids", host, check=False).stdout.split()]
+
+    def named(self, host, name):
+        """Processes of that program on the host."""
+        found = []
+        for pid in self.pids(host):
+            with contextlib.suppress(OSError), open("/proc/%d/comm" % pid) as comm:
+                if comm.read().strip() == name:
+                    found.append(pid)
+        return found
+
+    def everywhere(self):
+        return {h: self.pids(h) for h in range(1, self.n + 1)}
+
+    def words(self, host):
+        """What runs there, for messages."""
+        out = []
+        for pid in self.pids(host):
+            with contextlib.suppress(OSError), open("/proc/%d/cmdline" % pid, "rb") as line:
+                out.append(line.read().replace(b"\0", b" ").decode()[:120])
+        return out
+
+    def train(self, *arguments, ranks=2, on=None, launch=(), env=None):
+        """Starts `facet train` with so many ranks on each of these hosts; a Job."""
+        on = on or range(1, self.n + 1)
+        full = dict(os.environ, OMP_NUM_THREADS="1", OMP_WAIT_POLICY="passive", **(env or {}))
+        full.pop("OMPI_MCA_btl", None)
+        passed = [w for name in (env or {}) for w in ("-x", name)]
+        command = [HOSTS_SH, "mpirun", self.folder, *KEEPALIVE, *launch, "-x", "OMP_NUM_THREADS", "-x", "OMP_WAIT_POLICY",
+                   *passed, "--host", ",".join("host-%d:%d" % (h, ranks) for h in on), "-n", str(ranks * len(on)),
+                   FACET, "train", *SMALL, *map(str, arguments)]
+        return Job(self, command, full)
+
+
+class Job:
+    def __init__(self, hosts, command, env):
+        self.hosts = hosts
+        self.log = tempfile.TemporaryFile("w+")
+        self.process = subprocess.Popen(command, stdout=self.log, stderr=self.log, env=env)
+
+    def said(self):
+        self.log.seek(0)
+        return self.log.read()
+
+    def finish(self, want=0, timeout=240):
+        code = self.process.wait(timeout)
+        assert want is None or code == want, "exit %d, wanted %d:\n%s" % (code, want, self.said()[-4000:])
+        return self.said()
+
+    def wait_for_step(self, run, step, timeout=120):
+        """Until the run has taken that step."""
+        end = time.monotonic() + timeout
+        while steps(run) < step:
+            assert self.process.poll() is None, "ended before step %d:\n%s" % (step, self.said()[-4000:])
+            assert time.monotonic() < end, "step %d is not reached:\n%s" % (step, self.said()[-4000:])
+            time.sleep(0.05)
+
+    def ends_everywhere(self, within_s, on):
+        """Seconds until no process is left on these hosts; fails after `within_s`."""
+        start = time.monotonic()
+        while any(self.hosts.pids(h) for h in on):
+            assert time.monotonic() - start < within_s, "after %.0f s still there: %s\n%s" % (
+                within_s, {h: self.hosts.words(h) for h in on}, self.said()[-4000:])
+            time.sleep(0.1)
+        return time.monotonic() - start
+
+
+def steps(run):
+    """Steps that steps.csv tells of."""
+    with contextlib.suppress(OSError), open(os.path.join(run, "steps.csv")) as file:
+        return len(file.read().splitlines()) - 1
+    return 0

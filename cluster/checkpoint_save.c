@@ -125,6 +125,46 @@ void fct_saver_destroy(fct_saver *s)
     free(s);
 }
 
+static const double tables_bytes = 1 << 20; // HDF5's own and COMMIT, generously
+
+static fct_status free_bytes(const fct_saver *s, const char *site, double *out)
+{
+    unsigned long long is_free;
+    FCT_TRY(fct_path_free_bytes(s->folder, &is_free));
+    *out = fct_fault(site) ? 0 : (double)is_free;
+    return FCT_OK;
+}
+
+// What a run of this `keep` will hold beyond what is there already: those kept, the best, and the
+// one being written.
+static fct_status check_room(const fct_saver *s, double bytes)
+{
+    int64_t *steps;
+    int n;
+    double is_free;
+    char each[32], need[32], have[32];
+    FCT_TRY(fct_step_list(s->folder, &steps, &n));
+    free(steps);
+    FCT_TRY(free_bytes(s, "checkpoint.room", &is_free));
+    int more = s->keep + 2 > n ? s->keep + 2 - n : 1;
+    if ((double)more * bytes <= is_free)
+        return FCT_OK;
+    fct_text_bytes(bytes, each);
+    fct_text_bytes((double)more * bytes, need);
+    fct_text_bytes(is_free, have);
+    return FCT_FAIL(FCT_E_IO,
+                    "%s: no space for this run's checkpoints: %d more of %s each need %s, only %s "
+                    "are free\nmake room, name another run.dir or run.root, or lower "
+                    "checkpoint.keep (it is %d; the best and the one being written come on top)",
+                    s->folder, more, each, need, have, s->keep);
+}
+
+fct_status fct_saver_ask_room(fct_saver *s, double bytes)
+{
+    fct_status status = fct_comm_rank(s->c) == 0 ? check_room(s, bytes + tables_bytes) : FCT_OK;
+    return fct_comm_agree(s->c, status, "checkpoints");
+}
+
 // After a failure, whose text stays.
 static void remove_temporary(fct_saver *s)
 {
@@ -165,13 +205,11 @@ fct_status fct_saver_wait(fct_saver *s)
 static fct_status make_room(fct_saver *s, double bytes)
 {
     char path[FCT_PATH_MAX], name[32], local[40], need[32], have[32];
-    unsigned long long is_free;
-    FCT_TRY(fct_path_free_bytes(s->folder, &is_free));
-    if (fct_fault("checkpoint.space"))
-        is_free = 0;
-    if (bytes > (double)is_free) {
+    double is_free;
+    FCT_TRY(free_bytes(s, "checkpoint.space", &is_free));
+    if (bytes > is_free) {
         fct_text_bytes(bytes, need);
-        fct_text_bytes((double)is_free, have);
+        fct_text_bytes(is_free, have);
         return FCT_FAIL(FCT_E_IO,
                         "%s: a checkpoint needs %s, only %s are free\nmake room, or lower "
                         "checkpoint.keep",
@@ -188,7 +226,6 @@ static fct_status make_room(fct_saver *s, double bytes)
 
 static fct_status prepare(fct_saver *s)
 {
-    const double tables_bytes = 1 << 20; // HDF5's own and COMMIT, generously
     double mine = s->state.n > 0 ? tables_bytes : 0, sum = 0, *all;
     size_t total;
     for (int i = 0; i < s->state.n; i++)

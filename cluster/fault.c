@@ -13,7 +13,7 @@
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static char wanted_site[128];
-static int64_t wanted_passage; // 0: no fault is wanted
+static int64_t first_passage, last_passage; // 0: no fault is wanted
 static int64_t wanted_rank = -1;
 static atomic_int this_rank;
 static atomic_llong passages;
@@ -29,7 +29,11 @@ static int parse(char *text) // cuts ":nth:rankR" off
         if (strncmp(rank, "rank", 4) != 0 || fct_text_to_i64(rank + 4, &wanted_rank) != FCT_OK)
             return 0;
     }
-    return fct_text_to_i64(nth, &wanted_passage) == FCT_OK && wanted_passage > 0;
+    char *last = strchr(nth, '-');
+    if (last)
+        *last++ = 0;
+    return fct_text_to_i64(nth, &first_passage) == FCT_OK && first_passage > 0 &&
+           fct_text_to_i64(last ? last : nth, &last_passage) == FCT_OK;
 }
 
 static void read_environment(void)
@@ -39,8 +43,8 @@ static void read_environment(void)
         return;
     snprintf(wanted_site, sizeof wanted_site, "%s", text);
     if (!parse(wanted_site)) {
-        wanted_passage = 0;
-        FCT_WARN("FACET_FAULT=%s: not site:nth or site:nth:rankR, ignored", text);
+        first_passage = 0;
+        FCT_WARN("FACET_FAULT=%s: not site:nth[-last][:rankR], ignored", text);
     }
 }
 
@@ -52,9 +56,10 @@ void fct_fault_set_rank(int rank)
 int fct_fault(const char *site)
 {
     pthread_once(&once, read_environment);
-    if (wanted_passage == 0 || strcmp(site, wanted_site) != 0)
+    if (first_passage == 0 || strcmp(site, wanted_site) != 0)
         return 0;
     if (wanted_rank >= 0 && wanted_rank != atomic_load(&this_rank))
         return 0;
-    return atomic_fetch_add(&passages, 1) + 1 == wanted_passage;
+    long long passage = atomic_fetch_add(&passages, 1) + 1;
+    return passage >= first_passage && passage <= last_passage;
 }

@@ -35,6 +35,9 @@ typedef struct fct_saver fct_saver;
 // Collective. `folder` is the run's checkpoints/; removes stale temporaries of killed
 // saves. `keep`: how many of the newest stay, at least 2, besides best; 0 keeps all.
 fct_status fct_saver_create(fct_comm *c, const char *folder, int keep, fct_saver **out);
+// Collective. Before a run starts: E_IO when the disk has no room for what `keep` will hold, the
+// best and the one being written, each of about `bytes` of state in all.
+fct_status fct_saver_ask_room(fct_saver *s, double bytes);
 // Collective. Waits for a save that is under way.
 void fct_saver_destroy(fct_saver *s);
 // Collective. Takes `state` over (it is a copy already) and writes it in the background: each rank

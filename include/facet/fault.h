@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Faults on demand: FACET_FAULT=site:nth[:rankR] makes the nth passage of a named site fail.
+// Faults on demand: FACET_FAULT=site:nth[-last][:rankR] makes the nth passage of a named site fail,
+// or all from the nth to the last.
 #ifndef FACET_FAULT_H
 #define FACET_FAULT_H
 

@@ -6,7 +6,11 @@
 #include <string.h>
 
 #include "evaluate.h"
+#include "facet/fault.h"
+#include "facet/lifecycle.h"
 #include "prediction.h"
+
+enum { LOOK_BATCHES = 4 }; // between looks at whether anybody failed or is asked to stop
 
 struct fct_evaluator {
     fct_evaluator_spec spec;
@@ -121,16 +125,36 @@ static fct_status run_batch(fct_evaluator *e, const fct_batch *b)
     return FCT_OK;
 }
 
+// All ranks learn whether one of them failed (it says why at the end), or is asked to stop.
+static fct_status look(fct_evaluator *e, fct_status mine, int *leave)
+{
+    int64_t seen[2] = { mine != FCT_OK, fct_lifecycle_signal() != 0 || fct_fault("evaluate.stop") };
+    fct_status status = fct_comm_reduce_i64(e->spec.comm, seen, 2, FCT_MAX);
+    *leave = status != FCT_OK || seen[0] || seen[1];
+    if (mine != FCT_OK || status != FCT_OK)
+        return mine != FCT_OK ? mine : status;
+    return seen[1] && !seen[0]
+               ? FCT_FAIL(FCT_E_INTERRUPTED, "asked to stop in the middle of an evaluation")
+               : FCT_OK;
+}
+
 static fct_status run_all(fct_evaluator *e)
 {
-    const fct_batch *batch;
     e->mine.n = 0;
-    FCT_TRY(fct_loader_seek(e->loader, 0, 0));
+    int leave = 0;
+    fct_status status = fct_loader_seek(e->loader, 0, 0);
     for (int64_t i = 0; i < fct_sampler_steps(e->sampler); i++) {
-        FCT_TRY(fct_loader_next(e->loader, &batch));
-        FCT_TRY(run_batch(e, batch));
+        const fct_batch *batch;
+        if (i % LOOK_BATCHES == 0)
+            status = look(e, status, &leave);
+        if (leave)
+            break;
+        if (status == FCT_OK)
+            status = fct_loader_next(e->loader, &batch);
+        if (status == FCT_OK)
+            status = run_batch(e, batch);
     }
-    return FCT_OK;
+    return status;
 }
 
 static void add_losses(fct_evaluator *e, fct_sums *sums)
@@ -200,7 +224,10 @@ static fct_status score(fct_evaluator *e, fct_evaluation *out)
 fct_status fct_evaluator_run(fct_evaluator *e, fct_evaluation *out)
 {
     fct_evaluation result = { 0 };
-    FCT_TRY(fct_comm_agree(e->spec.comm, run_all(e), "evaluation"));
+    fct_status run = run_all(e);
+    if (run == FCT_E_INTERRUPTED)
+        return run; // agreed on already
+    FCT_TRY(fct_comm_agree(e->spec.comm, run, "evaluation"));
     FCT_TRY(fct_predictions_gather(&e->mine, e->spec.comm, &e->all));
     fct_status status = fct_comm_rank(e->spec.comm) == 0 ? score(e, &result) : FCT_OK;
     FCT_TRY(fct_comm_agree(e->spec.comm, status, "scoring the evaluation"));

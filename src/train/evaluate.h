@@ -28,7 +28,7 @@ typedef struct { // equal on all ranks, except what is marked rank 0
 typedef struct fct_evaluator fct_evaluator;
 fct_status fct_evaluator_create(const fct_evaluator_spec *spec, fct_evaluator **out);
 void fct_evaluator_destroy(fct_evaluator *e);
-// Collective.
+// Collective. E_INTERRUPTED on all ranks soon after one was asked to stop by a signal.
 fct_status fct_evaluator_run(fct_evaluator *e, fct_evaluation *out);
 
 // The last run's details, rank 0 only.

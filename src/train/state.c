@@ -143,7 +143,7 @@ static fct_status add_position(fct_blobs *state, const fct_trainer *t)
                               t->run.metrics.data ? t->run.metrics.data : "");
 }
 
-static fct_status collect(fct_trainer *t, fct_blobs *state)
+fct_status fct_state_collect(fct_trainer *t, fct_blobs *state)
 {
     fct_params *p = t->net->params;
     const char *name;
@@ -158,15 +158,13 @@ static fct_status collect(fct_trainer *t, fct_blobs *state)
     return add_meta(state, t);
 }
 
-fct_status fct_trainer_save(fct_trainer *t, int is_best)
+double fct_state_bytes(const fct_trainer *t)
 {
-    fct_blobs state = { 0 };
-    fct_status status = fct_comm_rank(t->comm) == 0 ? collect(t, &state) : FCT_OK;
-    status = fct_comm_agree(t->comm, status, "collecting the checkpoint");
-    if (status == FCT_OK)
-        status = fct_saver_start(t->saver, t->at.step, is_best, &state);
-    fct_blobs_release(&state);
-    return status;
+    const char *name;
+    int copies = 1; // the weights
+    while (fct_optim_state(t->optim, copies - 1, &name))
+        copies++;
+    return (double)copies * (double)fct_params_bytes(t->net->params);
 }
 
 static fct_status take_array(const fct_blobs *state, const char *name, void *out, size_t bytes)
@@ -288,6 +286,8 @@ fct_status fct_trainer_restore(fct_trainer *t, const char *path)
         return FCT_FAIL(FCT_E_FORMAT,
                         "resume: ranks loaded different checkpoints (steps %lld and %lld)",
                         (long long)-place[1], (long long)place[0]);
+    t->save.good = t->at;
+    t->save.has_good = 1;
     return FCT_OK;
 }
 

@@ -64,7 +64,7 @@ static fct_status train_epoch(fct_trainer *t, epoch_end *how)
             fct_steps_add(t, &r, fct_clock_s() - start);
         show_step(t, &bar, &r);
         if (must_save(t))
-            FCT_TRY(fct_trainer_save(t, 0));
+            FCT_TRY(fct_trainer_save(t));
         if (must_stop(t, &r)) {
             *how = EPOCH_STOPPED;
             break;
@@ -112,9 +112,11 @@ static fct_status finish_epoch(fct_trainer *t, epoch_end how, fct_evaluation *va
     double rate = fct_schedule_rate(&t->schedule, t->at.step - 1);
     if (evaluated)
         FCT_TRY(evaluate(t, val));
-    int is_best = evaluated && isfinite(judged(t, val)) && !(judged(t, val) <= t->best);
-    if (is_best)
-        t->best = judged(t, val);
+    FCT_TRY(fct_trainer_settle(t));
+    if (evaluated && isfinite(judged(t, val)) && !(judged(t, val) <= t->best)) {
+        t->save.judged = judged(t, val);
+        t->save.best_epoch = t->at.epoch + 1;
+    }
     fct_status status = FCT_OK;
     if (is_boss(t)) {
         fct_console_epoch(t, evaluated ? val : NULL);
@@ -125,9 +127,11 @@ static fct_status finish_epoch(fct_trainer *t, epoch_end how, fct_evaluation *va
     t->at.batch = 0;
     t->sums = (fct_sums){ { 0 } };
     t->seconds = t->waited_s = 0;
-    if (t->spec->overfit > 0 && !evaluated && how != EPOCH_STOPPED)
+    if (how == EPOCH_STOPPED || t->at.epoch == t->epochs)
+        return FCT_OK; // fct_trainer_finish saves
+    if (t->spec->overfit > 0 && !evaluated)
         return FCT_OK; // an epoch of a step or two is not worth a checkpoint
-    return fct_trainer_save(t, is_best);
+    return fct_trainer_save(t);
 }
 
 static int knows_by_heart(const fct_trainer *t, const fct_evaluation *val)
@@ -158,26 +162,41 @@ static fct_status judge_by_heart(const fct_trainer *t, const fct_evaluation *val
     return status;
 }
 
+// A resumed --overfit may know its pictures already, or have no epochs left to learn them in.
+static fct_status look_first(fct_trainer *t, fct_evaluation *val, int *passed, int *stopped)
+{
+    if (t->spec->overfit == 0 || t->at.epoch == 0 || t->at.batch > 0)
+        return FCT_OK;
+    fct_status status = evaluate(t, val);
+    *stopped = status == FCT_E_INTERRUPTED;
+    *passed = status == FCT_OK && knows_by_heart(t, val);
+    return *stopped ? FCT_OK : status;
+}
+
 static fct_status run_epochs(fct_trainer *t, int *stopped)
 {
     fct_evaluation val = { 0 };
     int passed = 0;
+    FCT_TRY(look_first(t, &val, &passed, stopped));
     FCT_TRY(fct_loader_seek(t->loader, t->at.epoch, t->at.batch));
-    while (t->at.epoch < t->epochs && !passed) {
+    while (t->at.epoch < t->epochs && !passed && !*stopped) {
         epoch_end how;
+        fct_status status;
         FCT_TRY(train_epoch(t, &how));
-        if (how == EPOCH_STOPPED && t->at.batch < t->batches) {
+        *stopped = how == EPOCH_STOPPED;
+        if (*stopped && t->at.batch < t->batches)
+            break;
+        status = finish_epoch(t, how, &val);
+        if (status == FCT_E_INTERRUPTED) { // asked to stop while it evaluated: that is to be done
             *stopped = 1;
-            return fct_trainer_save(t, 0);
+            break;
         }
-        FCT_TRY(finish_epoch(t, how, &val));
+        FCT_TRY(status);
         passed = t->spec->overfit > 0 && knows_by_heart(t, &val);
-        if (how == EPOCH_STOPPED && t->at.epoch < t->epochs) {
-            *stopped = 1;
-            return FCT_OK;
-        }
+        *stopped &= t->at.epoch < t->epochs && !passed;
     }
-    return t->spec->overfit > 0 ? judge_by_heart(t, &val, passed) : FCT_OK;
+    FCT_TRY(fct_trainer_finish(t));
+    return t->spec->overfit > 0 && !*stopped ? judge_by_heart(t, &val, passed) : FCT_OK;
 }
 
 // Where to resume from: "" for a new run.
@@ -223,6 +242,7 @@ static fct_status open_run(fct_trainer *t)
         FCT_TRY(fct_comm_agree(t->comm, run_of(from, run), "--resume"));
     FCT_TRY(fct_run_dir_open(t->o, t->comm, t->mode, from[0] ? run : NULL, &t->run));
     FCT_TRY(fct_saver_create(t->comm, t->run.checkpoints, (int)t->o->checkpoint_keep, &t->saver));
+    FCT_TRY(fct_saver_ask_room(t->saver, fct_state_bytes(t)));
     if (from[0])
         FCT_TRY(fct_trainer_restore(t, from));
     else if (t->o->init_from[0])
@@ -244,7 +264,6 @@ static fct_status run(fct_trainer *t, int *stopped)
     if (is_boss(t))
         fct_console_start(t);
     FCT_TRY(run_epochs(t, stopped));
-    FCT_TRY(fct_saver_wait(t->saver));
     if (*stopped)
         FCT_INFO("stopped at epoch %lld, step %lld with a checkpoint; go on with --resume %s",
                  (long long)t->at.epoch + 1, (long long)t->at.step, t->run.path);

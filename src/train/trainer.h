@@ -17,6 +17,19 @@ typedef struct {       // where the training stands; saved with every checkpoint
     int64_t bad_steps; // skipped in a row
 } fct_position;
 
+typedef struct {        // of checkpoints; equal on all ranks
+    int is_under_way;   // its outcome is not known yet
+    int is_best;        // it is to be marked as best
+    fct_position at;    // what it holds: of the last one that was begun
+    double best_before; // fct_trainer.best before it
+    int64_t failures;   // in a row
+    char why[1024];     // the last one failed
+    fct_position good;  // the newest committed one
+    int has_good;
+    int64_t best_epoch; // the epoch before this one gave the best value, `judged`; 0: none did
+    double judged;
+} fct_saving;
+
 typedef struct {
     const fct_train_spec *spec;
     const fct_options *o;
@@ -47,9 +60,10 @@ typedef struct {
 
     fct_run_dir run;
     fct_saver *saver;
+    fct_saving save;
     fct_position at;
-    fct_sums sums;            // of this epoch so far
-    double best;              // best value so far, larger is better; NaN before
+    fct_sums sums; // of this epoch so far
+    double best;   // best value so far that is saved or being saved, larger is better; NaN before
     int64_t steps_here;       // taken by this process
     double seconds, waited_s; // of this epoch so far, stretches before a resume included
 } fct_trainer;
@@ -72,8 +86,22 @@ typedef struct {
 } fct_step_report;
 fct_status fct_trainer_step(fct_trainer *t, fct_step_report *out);
 
+// save.c. All collective; a text of a failure is the same on all ranks.
+// Starts to save the state as it stands, marked as best when the evaluation just before found it
+// so. A save that fails is a warning, found out here, in settle or in finish; E_IO only when
+// checkpoint.failures of them failed in a row.
+fct_status fct_trainer_save(fct_trainer *t);
+// Waits for the save under way: afterwards t->best is what the disk's best has.
+fct_status fct_trainer_settle(fct_trainer *t);
+// The state as it stands is saved, after several tries if need be, or E_IO says what was saved
+// last.
+fct_status fct_trainer_finish(fct_trainer *t);
+// Not collective. "the newest good checkpoint is ...", or that there is none.
+void fct_trainer_newest(const fct_trainer *t, char out[FCT_PATH_MAX + 64]);
+
 // state.c
-fct_status fct_trainer_save(fct_trainer *t, int is_best);            // collective
+double fct_state_bytes(const fct_trainer *t); // not collective, about what a checkpoint takes
+fct_status fct_state_collect(fct_trainer *t, fct_blobs *state);      // not collective, a copy
 fct_status fct_trainer_restore(fct_trainer *t, const char *path);    // collective, exact resume
 fct_status fct_trainer_start_from(fct_trainer *t, const char *path); // collective, weights only
 fct_status fct_state_read_weights(const fct_blobs *state, fct_params *params, int partly,

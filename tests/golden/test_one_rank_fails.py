@@ -46,15 +46,16 @@ def full_disk(packed, top):
     if mount.returncode != 0:
         return print("no right to mount a small disk: that part was not tried")
     try:
-        ends_with_one_message("space", "data.path=" + packed, "run.dir=" + os.path.join(small, "run"))
+        ends_with_one_message("no space for this run's checkpoints", "data.path=" + packed, "run.dir=" + os.path.join(small, "run"))
     finally:
         subprocess.run(["umount", small], check=True)
 
 
 def failing_calls(packed, top):
-    for site, word in (("checkpoint.write:1", "No space"), ("buckets.wait:2:rank1", "injected"),
+    for site, word in (("checkpoint.write:1-99", "No space"), ("buckets.wait:2:rank1", "injected"),
                        ("buckets.wait:2:rank0", "injected"), ("comm.collective:20:rank1", "injected")):
         ends_with_one_message(word, "data.path=" + packed, "run.dir=" + os.path.join(top, site.replace(":", "-")),
+                              "train.epochs=3", "checkpoint.failures=1",
                               env={"FACET_FAULT": site})
 
 

@@ -19,6 +19,7 @@ static const command commands[] = {
     { "eval", "scores a checkpoint on a packed set", fct_cmd_eval },
     { "inspect", "what a packed set, a picture folder, a checkpoint or a run holds",
       fct_cmd_inspect },
+    { "submit", "writes a Slurm job for train or pack and gives it to sbatch", fct_cmd_submit },
     { "bench", "measures parts of facet on their own", fct_cmd_bench },
     { "config", "every option: its type, default, range and meaning", fct_cmd_config },
 };

@@ -5,6 +5,7 @@
 #define FACET_CMD_H
 
 #include "facet/comm.h"
+#include "facet/options.h"
 #include "facet/status.h"
 
 enum { FCT_EXIT_OK = 0, FCT_EXIT_FAILED = 1, FCT_EXIT_USAGE = 2, FCT_EXIT_REQUEUE = 75 };
@@ -14,15 +15,21 @@ int fct_cmd_pack(int argc, char **argv);
 int fct_cmd_inspect(int argc, char **argv);
 int fct_cmd_train(int argc, char **argv);
 int fct_cmd_eval(int argc, char **argv);
+int fct_cmd_submit(int argc, char **argv);
 int fct_cmd_bench(int argc, char **argv);
 int fct_cmd_config(int argc, char **argv);
 
 // ---- command-line arguments of a subcommand: one table, from which parsing and --help follow
-typedef enum { FCT_ARG_FLAG, FCT_ARG_INT, FCT_ARG_REAL, FCT_ARG_STR } fct_arg_kind;
+typedef enum { FCT_ARG_FLAG, FCT_ARG_INT, FCT_ARG_REAL, FCT_ARG_STR, FCT_ARG_LIST } fct_arg_kind;
+typedef struct { // of an option that may be given several times
+    int n;
+    const char *item[16];
+} fct_arg_list;
 typedef struct {
     const char *name; // "--size"; with a short form "-o|--output"
     fct_arg_kind kind;
-    void *value;         // FLAG int * (set to 1), INT int64_t *, REAL double *, STR const char **
+    void *value;         // FLAG int * (set to 1), INT int64_t *, REAL double *, STR const char **,
+                         // LIST fct_arg_list *
     const char *metavar; // "PIXELS"; lower-case choices "raw|jpeg" are checked; NULL for a flag
     double low, high;    // INT and REAL: allowed range, both included
     const char *help;
@@ -41,6 +48,11 @@ typedef struct {
 // to stdout. E_ARG: worded, with the nearest option as the hint.
 fct_status fct_args_parse(const fct_arg_table *table, int argc, char **argv, int *positional,
                           int *done);
+// Not collective. The options that positional arguments name: CONFIG key=value ..., or key=value
+// ... alone.
+fct_status fct_args_options(int n, char **argument, fct_options **out);
+// Not collective. What `facet pack` would say to these arguments, without packing.
+fct_status fct_cmd_pack_check(int argc, char **argv);
 // Not collective. Prints the failure (fct_fail_text) and gives the exit code that belongs to it. In
 // a job of many ranks all hold the same text after fct_comm_agree, so only rank 0 prints, unless
 // the failure is one that ranks cannot have told each other (E_COMM).

@@ -74,8 +74,20 @@ static int lists_choices(const char *metavar)
     return strchr(metavar, '|') && !strpbrk(metavar, "ABCDEFGHIJKLMNOPQRSTUVWXYZ");
 }
 
+static fct_status add_to_list(const fct_arg *arg, const char *value)
+{
+    fct_arg_list *list = arg->value;
+    int most = (int)(sizeof list->item / sizeof *list->item);
+    if (list->n == most)
+        return FCT_FAIL(FCT_E_ARG, "%s: given more than %d times", arg->name, most);
+    list->item[list->n++] = value;
+    return FCT_OK;
+}
+
 static fct_status set_value(const fct_arg *arg, const char *value)
 {
+    if (arg->kind == FCT_ARG_LIST)
+        return add_to_list(arg, value);
     if (arg->kind != FCT_ARG_STR)
         return set_number(arg, value);
     if (lists_choices(arg->metavar) && !has_name(arg->metavar, value, strlen(value)))
@@ -162,6 +174,12 @@ fct_status fct_args_parse(const fct_arg_table *table, int argc, char **argv, int
     }
     *positional = n;
     return check_positional(table, n, argv);
+}
+
+fct_status fct_args_options(int n, char **argument, fct_options **out)
+{
+    int has_file = n > 0 && !strchr(argument[0], '=');
+    return fct_options_load(has_file ? argument[0] : NULL, argument + has_file, n - has_file, out);
 }
 
 // The launcher's word for it, since a command may fail before it has met the other ranks.

@@ -114,7 +114,7 @@ static fct_status pack_on_all_ranks(options *o, fct_comm **out)
     return status;
 }
 
-int fct_cmd_pack(int argc, char **argv)
+static fct_status parse(int argc, char **argv, options *out, int *done)
 {
     options o = { .spec = { .format = "auto", .quality = 95, .seed = 1 },
                   .fit = "crop",
@@ -166,20 +166,36 @@ int fct_cmd_pack(int argc, char **argv)
         .min_positional = 1,
         .max_positional = 1,
     };
-    int n, done;
-    fct_comm *comm = NULL;
-    fct_status status = fct_args_parse(&table, argc, argv, &n, &done);
-    if (status != FCT_OK || done)
-        return fct_cmd_exit(status);
+    int n;
+    FCT_TRY(fct_args_parse(&table, argc, argv, &n, done));
+    if (*done)
+        return FCT_OK;
     if (!o.spec.output)
-        return fct_cmd_exit(FCT_FAIL(
-            FCT_E_ARG, "-o: the folder of the packed set is missing\nusage: %s", table.usage));
+        return FCT_FAIL(FCT_E_ARG, "-o: the folder of the packed set is missing\nusage: %s",
+                        table.usage);
     o.spec.input = argv[1];
     o.spec.quality = (int)quality;
     o.spec.threads = (int)threads;
     o.spec.seed = (uint64_t)seed;
-    status = fill_spec(&o);
-    if (status == FCT_OK)
-        status = pack_on_all_ranks(&o, &comm);
+    *out = o;
+    return fill_spec(out);
+}
+
+fct_status fct_cmd_pack_check(int argc, char **argv)
+{
+    options o;
+    int done;
+    return parse(argc, argv, &o, &done);
+}
+
+int fct_cmd_pack(int argc, char **argv)
+{
+    options o;
+    int done;
+    fct_comm *comm = NULL;
+    fct_status status = parse(argc, argv, &o, &done);
+    if (status != FCT_OK || done)
+        return fct_cmd_exit(status);
+    status = pack_on_all_ranks(&o, &comm);
     return fct_cmd_end(comm, status);
 }

@@ -1,22 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // facet train: reads the configuration, makes the communicator, hands both to train/.
-#include <string.h>
-
 #include "cmd.h"
 #include "facet/log.h"
 #include "facet/train.h"
 
-// The first positional argument is the configuration unless it is a key=value.
-static fct_status load(int n, char **argument, fct_options **out)
-{
-    int has_file = n > 0 && !strchr(argument[0], '=');
-    return fct_options_load(has_file ? argument[0] : NULL, argument + has_file, n - has_file, out);
-}
-
 static fct_status train(int n, char **argument, fct_train_spec *spec, int *stopped)
 {
     fct_options *options = NULL;
-    fct_status status = load(n, argument, &options);
+    fct_status status = fct_args_options(n, argument, &options);
     FCT_TRY(fct_comm_create(status == FCT_OK ? options->cluster_comm : "auto", &spec->comm));
     fct_log_set_rank(fct_comm_rank(spec->comm), fct_comm_size(spec->comm));
     status = fct_comm_agree(spec->comm, status, "reading the configuration");

@@ -82,6 +82,9 @@ def check_words(where, line, helps, top):
     if command not in helps:
         helps[command] = shell("facet %s --help" % command, top)
     for word in words[at + 2:]:
+        if word == "--" and "--pack" in words: # what follows is for facet pack
+            command = "pack"
+            helps.setdefault(command, shell("facet pack --help", top))
         option = re.match(r"--?[a-z][a-z-]*", word)
         key = re.match(r"([a-z]+\.[a-z_0-9]+)=", word)
         if option:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # src/config, src/metrics and the argument parser of src/cmd
 fct_unit_test(test_options LINKS facet_config)
-fct_unit_test(test_args SOURCES ${CMAKE_SOURCE_DIR}/src/cmd/cmd_args.c LINKS facet_core)
+fct_unit_test(test_args SOURCES ${CMAKE_SOURCE_DIR}/src/cmd/cmd_args.c LINKS facet_config facet_core)
 fct_unit_test(test_classification LINKS facet_metrics)
 fct_unit_test(test_points_score LINKS facet_metrics)
 add_executable(matrix_report matrix_report.c)

@@ -178,7 +178,8 @@ fct_status fct_args_parse(const fct_arg_table *table, int argc, char **argv, int
 
 fct_status fct_args_options(int n, char **argument, fct_options **out)
 {
-    int has_file = n > 0 && !strchr(argument[0], '=');
+    // A key holds no slash; the path of a sweep's configuration holds an equals sign.
+    int has_file = n > 0 && strcspn(argument[0], "/") <= strcspn(argument[0], "=");
     return fct_options_load(has_file ? argument[0] : NULL, argument + has_file, n - has_file, out);
 }
 

@@ -29,22 +29,25 @@ static fct_status inspect(const char *path, const fct_inspect_spec *spec, fct_te
         return fct_inspect_checkpoint(path, spec->is_json, out);
     if (fct_inspect_is_run(path))
         return fct_inspect_run(path, spec->is_json, spec->is_verify, out, bad);
+    if (fct_inspect_is_sweep(path))
+        return fct_inspect_runs((char *[]){ (char *)path }, 1, spec->is_json, out);
     if (fct_path_is_folder(path))
         return fct_inspect_pictures(path, spec, out);
     return FCT_FAIL(FCT_E_FORMAT, "%s: neither a shard (*.h5) nor a folder", path);
 }
 
 // What was found before a failure is still worth reading; half of a JSON object is not.
-static fct_status report(const char *path, const fct_inspect_spec *spec)
+static fct_status report(char *const *path, int n, const fct_inspect_spec *spec)
 {
     fct_text out = { 0 };
     int64_t bad = 0;
-    fct_status status = inspect(path, spec, &out, &bad);
+    fct_status status = n == 1 ? inspect(path[0], spec, &out, &bad)
+                               : fct_inspect_runs(path, n, spec->is_json, &out);
     if (out.data && (status == FCT_OK || !spec->is_json))
         fwrite(out.data, 1, out.size, stdout);
     fct_text_release(&out);
     if (status == FCT_OK && bad > 0)
-        status = FCT_FAIL(FCT_E_FORMAT, "%s: %lld damaged, named above", path, (long long)bad);
+        status = FCT_FAIL(FCT_E_FORMAT, "%s: %lld damaged, named above", path[0], (long long)bad);
     return status;
 }
 
@@ -69,17 +72,17 @@ int fct_cmd_inspect(int argc, char **argv)
         { "--quiet", FCT_ARG_FLAG, &spec.is_quiet, NULL, 0, 0, "no progress" },
     };
     const fct_arg_table table = {
-        .usage = "facet inspect PATH [--verify] [--au] [--json]",
+        .usage = "facet inspect PATH [RUN ...] [--verify] [--au] [--json]",
         .about = "Says what a packed set, a shard, a folder of pictures, a checkpoint or a run "
-                 "holds.",
+                 "holds; of several runs, or of a sweep's folder, it makes a table.",
         .arg = args,
         .n = sizeof args / sizeof *args,
         .min_positional = 1,
-        .max_positional = 1,
+        .max_positional = -1,
     };
     fct_status status = fct_args_parse(&table, argc, argv, &positional, &done);
     if (status != FCT_OK || done)
         return fct_cmd_exit(status);
     spec.threads = (int)threads;
-    return fct_cmd_exit(report(argv[1], &spec));
+    return fct_cmd_exit(report(argv + 1, positional, &spec));
 }

@@ -14,5 +14,9 @@ int fct_inspect_is_checkpoint(const char *path);
 fct_status fct_inspect_run(const char *path, int is_json, int is_verify, fct_text *out,
                            int64_t *bad);
 int fct_inspect_is_run(const char *path);
+// A table of several runs: the options in which they differ, how far each came, its last and best
+// numbers. `path` of n is a folder that holds runs, as a sweep's, or a run each.
+fct_status fct_inspect_runs(char *const *path, int n, int is_json, fct_text *out);
+int fct_inspect_is_sweep(const char *path); // a folder, itself no run, that holds some
 
 #endif

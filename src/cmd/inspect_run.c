@@ -9,22 +9,9 @@
 #include "cmd_inspect.h"
 #include "facet/checkpoint.h"
 #include "facet/path.h"
+#include "run_metrics.h"
 
-enum { MAX_COLUMNS = 64, MAX_METRICS_BYTES = 64 << 20, MAX_STEPS = 256 };
-
-typedef struct { // metrics.csv; a field that is empty is no number
-    char *text;
-    int columns;
-    char *name[MAX_COLUMNS];
-    int rows;
-    char *last[MAX_COLUMNS];
-    struct {
-        int column; // -1: there is none
-        int wants_least;
-        double value;
-        char epoch[32]; // "" until a row has the number
-    } best[2];
-} metrics;
+enum { MAX_STEPS = 256 };
 
 int fct_inspect_is_run(const char *path)
 {
@@ -34,84 +21,6 @@ int fct_inspect_is_run(const char *path)
         if (fct_path_join(file, path, marks[i]) == FCT_OK && fct_path_is_file(file))
             return 1;
     return fct_path_join(file, path, "checkpoints") == FCT_OK && fct_path_is_folder(file);
-}
-
-// ---- metrics.csv
-
-// Cuts `line` at its commas; how many fields.
-static int split_line(char *line, char **field)
-{
-    int n = 0;
-    while (n < MAX_COLUMNS) {
-        field[n++] = line;
-        char *comma = strchr(line, ',');
-        if (!comma)
-            break;
-        *comma = 0;
-        line = comma + 1;
-    }
-    return n;
-}
-
-static int column_of(const metrics *m, const char *name)
-{
-    for (int i = 0; i < m->columns; i++)
-        if (!strcmp(m->name[i], name))
-            return i;
-    return -1;
-}
-
-static void look_for_best(metrics *m, char **field)
-{
-    for (int k = 0; k < 2; k++) {
-        double x;
-        if (m->best[k].column < 0 || fct_text_to_f64(field[m->best[k].column], &x) != FCT_OK)
-            continue;
-        if (m->best[k].epoch[0] &&
-            (m->best[k].wants_least ? x >= m->best[k].value : x <= m->best[k].value))
-            continue;
-        m->best[k].value = x;
-        snprintf(m->best[k].epoch, sizeof m->best[k].epoch, "%s", field[0]);
-    }
-}
-
-static fct_status parse_rows(const char *file, metrics *m)
-{
-    char *rest = m->text, *field[MAX_COLUMNS];
-    for (int line = 1; rest && *rest; line++) {
-        char *text = rest, *end = strchr(rest, '\n');
-        if (!end)
-            return FCT_OK; // a row that is being written
-        rest = end + 1;
-        *end = 0;
-        int n = split_line(text, line == 1 ? m->name : field);
-        if (line == 1) {
-            m->columns = n;
-            m->best[0].column = column_of(m, "val_expr_acc");
-            m->best[1].column = column_of(m, "val_loss");
-            m->best[1].wants_least = 1;
-            continue;
-        }
-        if (n != m->columns)
-            return FCT_FAIL(FCT_E_FORMAT, "%s:%d: %d fields, the first line has %d", file, line, n,
-                            m->columns);
-        m->rows++;
-        memcpy(m->last, field, sizeof field);
-        look_for_best(m, field);
-    }
-    return FCT_OK;
-}
-
-static fct_status read_metrics(const char *run, metrics *m)
-{
-    char file[FCT_PATH_MAX];
-    size_t n;
-    *m = (metrics){ .best = { { .column = -1 }, { .column = -1 } } };
-    FCT_TRY(fct_path_join(file, run, "metrics.csv"));
-    if (!fct_path_is_file(file))
-        return FCT_OK; // stopped in its first epoch
-    FCT_TRY(fct_path_read(file, MAX_METRICS_BYTES, &m->text, &n));
-    return parse_rows(file, m);
 }
 
 // A field of metrics.csv as JSON: a number, or null.
@@ -124,7 +33,7 @@ static void add_number(fct_text *out, const char *field)
         fct_text_add(out, "null");
 }
 
-static void metrics_json(const metrics *m, fct_text *out)
+static void metrics_json(const fct_run_metrics *m, fct_text *out)
 {
     fct_text_add(out, ",\"epochs\":%d,\"last_epoch\":{", m->rows);
     for (int i = 0; m->rows > 0 && i < m->columns; i++) {
@@ -135,10 +44,10 @@ static void metrics_json(const metrics *m, fct_text *out)
     }
     fct_text_add(out, "},\"best_epochs\":{");
     const char *comma = "";
-    for (int k = 0; k < 2; k++)
+    for (int k = 0; k < FCT_METRICS_BEST; k++)
         if (m->best[k].epoch[0]) {
             fct_text_add(out, "%s", comma);
-            fct_text_add_json(out, m->name[m->best[k].column]);
+            fct_text_add_json(out, m->best[k].name);
             fct_text_add(out, ":{\"epoch\":");
             add_number(out, m->best[k].epoch);
             fct_text_add(out, ",\"value\":%.9g}", m->best[k].value);
@@ -147,16 +56,16 @@ static void metrics_json(const metrics *m, fct_text *out)
     fct_text_add(out, "}");
 }
 
-static void metrics_text(const metrics *m, fct_text *out)
+static void metrics_text(const fct_run_metrics *m, fct_text *out)
 {
     fct_text_add(out, "  epochs done: %d\n", m->rows);
     for (int i = 1; m->rows > 0 && i < m->columns; i++)
         if (m->last[i][0])
             fct_text_add(out, "    %-20s %s\n", m->name[i], m->last[i]);
-    for (int k = 0; k < 2; k++)
+    for (int k = 0; k < FCT_METRICS_BEST; k++)
         if (m->best[k].epoch[0])
-            fct_text_add(out, "  best %s: %g in epoch %s\n", m->name[m->best[k].column],
-                         m->best[k].value, m->best[k].epoch);
+            fct_text_add(out, "  best %s: %g in epoch %s\n", m->best[k].name, m->best[k].value,
+                         m->best[k].epoch);
 }
 
 // ---- checkpoints/
@@ -262,8 +171,8 @@ static fct_status add_checkpoints(const char *run, int is_json, int is_verify, f
 fct_status fct_inspect_run(const char *path, int is_json, int is_verify, fct_text *out,
                            int64_t *bad)
 {
-    metrics m;
-    fct_status status = read_metrics(path, &m);
+    fct_run_metrics m;
+    fct_status status = fct_run_metrics_read(path, &m);
     if (status == FCT_OK && is_json) {
         fct_text_add(out, "{\"kind\":\"run\",\"path\":");
         fct_text_add_json(out, path);
@@ -274,6 +183,6 @@ fct_status fct_inspect_run(const char *path, int is_json, int is_verify, fct_tex
     }
     if (status == FCT_OK)
         status = add_checkpoints(path, is_json, is_verify, out, bad);
-    free(m.text);
+    fct_run_metrics_release(&m);
     return status;
 }

@@ -25,10 +25,14 @@ typedef struct fct_optim fct_optim;
 // Not collective. Allocates the moments. Frozen parameters are left alone.
 fct_status fct_optim_create(const fct_optim_spec *spec, fct_params *params, fct_optim **out);
 void fct_optim_destroy(fct_optim *o); // before its parameters; NULL is fine
-// Not collective: gradients are summed already. *norm: global gradient norm before clipping. When
-// it is NaN or Inf nothing is changed and FCT_E_DIVERGED (without ending anything) names the
-// parameter.
-fct_status fct_optim_step(fct_optim *o, double learning_rate, double *norm);
+// Not collective: gradients are summed already. *norm: of all trained parameters, before clipping;
+// NaN or Inf when a gradient, or a statistic, is not finite: then no step may be taken.
+fct_status fct_optim_norm(const fct_optim *o, double *norm);
+// Not collective. Rows of the parameter table whose gradient is not finite, in its order: *found of
+// them, the first `most` in index[].
+fct_status fct_optim_find_bad(const fct_optim *o, int most, int *index, int *found);
+// Not collective. One step; `norm` is what clip_norm is compared with.
+fct_status fct_optim_step(fct_optim *o, double learning_rate, double norm);
 int64_t fct_optim_steps(const fct_optim *o); // taken so far (AdamW's bias correction)
 void fct_optim_set_steps(fct_optim *o, int64_t steps);
 // The state: buffers beside the weights, laid out like them. name: "momentum", "exp_avg",

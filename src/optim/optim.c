@@ -122,21 +122,8 @@ static fct_status sum_squares(const fct_optim *o, size_t offset, size_t bytes, d
     return o->backend->ops->sum_squares(o->backend, slice, bytes / sizeof(float), out);
 }
 
-static fct_status fail_with_name(const fct_optim *o)
-{
-    int n;
-    const fct_param *table = fct_params_table(o->params, &n);
-    for (int i = 0; i < n; i++) {
-        double s;
-        FCT_TRY(sum_squares(o, table[i].offset, table[i].bytes, &s));
-        if (!isfinite(s))
-            return FCT_FAIL(FCT_E_DIVERGED, "the gradient of %s is not finite", table[i].name);
-    }
-    return FCT_FAIL(FCT_E_DIVERGED, "the gradient's norm is beyond the range of numbers");
-}
-
 // Over trained parameters; statistics only must be finite.
-static fct_status gradient_norm(const fct_optim *o, double *norm)
+fct_status fct_optim_norm(const fct_optim *o, double *norm)
 {
     double total = 0;
     int is_finite = 1;
@@ -147,8 +134,27 @@ static fct_status gradient_norm(const fct_optim *o, double *norm)
         if (!o->ranges[i].is_stat)
             total += s;
     }
-    *norm = sqrt(total);
-    return is_finite ? FCT_OK : fail_with_name(o);
+    *norm = is_finite ? sqrt(total) : (double)NAN;
+    return FCT_OK;
+}
+
+fct_status fct_optim_find_bad(const fct_optim *o, int most, int *index, int *found)
+{
+    int n;
+    const fct_param *table = fct_params_table(o->params, &n);
+    *found = 0;
+    for (int i = 0; i < n; i++) {
+        double s;
+        if (table[i].frozen)
+            continue;
+        FCT_TRY(sum_squares(o, table[i].offset, table[i].bytes, &s));
+        if (isfinite(s))
+            continue;
+        if (*found < most)
+            index[*found] = i;
+        ++*found;
+    }
+    return FCT_OK;
 }
 
 static fct_slice at(fct_buffer *buffer, size_t offset)
@@ -205,11 +211,10 @@ static fct_status step_ema(const fct_optim *o)
     return vec_whole(o, FCT_VEC_LERP, (float)(1 - fmin(o->spec.ema, young)));
 }
 
-fct_status fct_optim_step(fct_optim *o, double learning_rate, double *norm)
+fct_status fct_optim_step(fct_optim *o, double learning_rate, double norm)
 {
-    FCT_TRY(gradient_norm(o, norm));
     const double clip = o->spec.clip_norm;
-    const double scale = clip > 0 && *norm > clip ? clip / *norm : 1;
+    const double scale = clip > 0 && norm > clip ? clip / norm : 1;
     const int has_ema = o->n_states > o->n_moments;
     if (has_ema && o->steps == 0)
         FCT_TRY(vec_whole(o, FCT_VEC_COPY, 0));

@@ -58,6 +58,8 @@ static fct_status forward_backward(fct_trainer *t, const fct_batch *b, const dou
     FCT_TRY(zero_log_var_grad(t));
     FCT_TRY(forward(g, b, hooks));
     FCT_TRY(fct_tasks_compute(&t->tasks, g, b, denominator, 1, &t->outputs, sums));
+    if (!fct_sums_are_finite(sums))
+        fct_suspects_add(t, b);
     return fct_graph_backward(g, hooks);
 }
 

@@ -92,6 +92,7 @@ static fct_status check_failures(const fct_trainer *t)
 static fct_status start(fct_trainer *t)
 {
     fct_blobs state = { 0 };
+    FCT_TRY(fct_trainer_compare(t)); // what differs between ranks is never committed
     t->save.at = t->at;
     t->save.is_best = is_best_now(t);
     t->save.best_before = t->best;

@@ -101,29 +101,40 @@ static fct_status write_log_var_grad(fct_trainer *t, const double *slope)
                                : fct_params_set_grad(t->net->params, t->net->log_var, value);
 }
 
+// Whether this step must be skipped, in the sums that all ranks share: a gradient that is not
+// finite is so on all of them, unless one of them errs, and then it must not go another way alone.
+// Also finds the norm, without the log variances' share, which the sums decide.
+static fct_status look_for_bad(fct_trainer *t, fct_sums *sums, double *norm)
+{
+    fct_trainer_flip(t, fct_params_grads(t->net->params), "train.sum");
+    FCT_TRY(fct_optim_norm(t->optim, norm));
+    sums->v[FCT_SUM_SKIPPED] = !isfinite(*norm) || !fct_sums_are_finite(sums);
+    return FCT_OK;
+}
+
 static fct_status update(fct_trainer *t, const fct_sums *sums, fct_step_report *r)
 {
     double slope[FCT_MAX_TASKS] = { 0 };
     fct_tasks_losses(&t->tasks, sums, r->loss);
     r->total = fct_tasks_total(&t->tasks, r->loss, slope);
     r->rate = fct_schedule_rate(&t->schedule, t->at.step);
-    FCT_TRY(write_log_var_grad(t, slope));
-    fct_status status = fct_optim_step(t->optim, r->rate, &r->norm);
-    r->is_skipped = status == FCT_E_DIVERGED;
+    for (int i = 0; t->net->log_var >= 0 && i < t->tasks.balance.tasks; i++)
+        r->norm = hypot(r->norm, slope[i]);
+    r->is_skipped = sums->v[FCT_SUM_SKIPPED] > 0 || !isfinite(r->norm);
     t->at.bad_steps = r->is_skipped ? t->at.bad_steps + 1 : 0;
-    if (!r->is_skipped)
-        return status == FCT_OK ? read_log_vars(t) : status;
-    if (fct_comm_rank(t->comm) == 0) // all ranks skip alike
-        FCT_WARN("step %lld skipped: %s", (long long)t->at.step + 1, fct_fail_text());
-    if (t->at.bad_steps < t->o->train_nan_limit)
-        return FCT_OK;
-    char why[1024];
-    snprintf(why, sizeof why, "%s", fct_fail_text());
-    return FCT_FAIL(
-        FCT_E_DIVERGED,
-        "%lld steps in a row were not finite, the last %lld: %s\n"
-        "lower optim.learning_rate, raise schedule.warmup_epochs or set optim.clip_norm",
-        (long long)t->at.bad_steps, (long long)t->at.step + 1, why);
+    if (r->is_skipped)
+        return fct_trainer_skipped(t, r);
+    FCT_TRY(write_log_var_grad(t, slope));
+    FCT_TRY(fct_optim_step(t->optim, r->rate, r->norm));
+    return read_log_vars(t);
+}
+
+// Rank-local work may fail on one rank alone: the others are on their way into a collective.
+static fct_status or_cancel(fct_trainer *t, fct_status status)
+{
+    if (status != FCT_OK)
+        fct_comm_cancel(t->comm, status);
+    return status;
 }
 
 fct_status fct_trainer_step(fct_trainer *t, fct_step_report *out)
@@ -132,21 +143,23 @@ fct_status fct_trainer_step(fct_trainer *t, fct_step_report *out)
     int64_t left = t->batches - t->at.batch;
     int parts = (int)(left < t->o->train_accumulate ? left : t->o->train_accumulate);
     *out = (fct_step_report){ 0 };
+    t->suspects.n = 0;
     FCT_TRY(train_batches(t, parts, &sums, &out->stop));
     FCT_TRY(fct_buckets_wait(t->net->buckets));
     out->waited_comm_s = fct_buckets_waited_s(t->net->buckets);
+    FCT_TRY(or_cancel(t, look_for_bad(t, &sums, &out->norm)));
     FCT_TRY(fct_comm_reduce_f64(t->comm, sums.v, FCT_SUMS, FCT_SUM));
     FCT_TRY(update(t, &sums, out));
     out->pictures = t->step_rows;
     sums.v[FCT_SUM_TOTAL] = out->total * (double)t->step_rows;
     sums.v[FCT_SUM_STEPS] = 1;
-    sums.v[FCT_SUM_SKIPPED] = out->is_skipped;
-    sums.v[FCT_SUM_NORM] = out->is_skipped ? 0 : out->norm;
+    sums.v[FCT_SUM_SKIPPED] = 0;
+    sums.v[FCT_SUM_NORM] = out->norm;
     for (int i = 0; !out->is_skipped && i < FCT_SUMS; i++)
         t->sums.v[i] += sums.v[i];
     t->sums.v[FCT_SUM_SKIPPED] += out->is_skipped;
     t->at.batch += parts;
     t->at.step++;
     t->steps_here++;
-    return FCT_OK;
+    return fct_trainer_check(t);
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "facet/fault.h"
 #include "tasks.h"
 
 static fct_status class_weights(const fct_options *o, const fct_mix *train, fct_tasks *t)
@@ -166,6 +167,13 @@ int fct_argmax(const float *v, int n)
     return best;
 }
 
+// For tests: the first value of the middle row becomes NaN.
+static void spoil(float *v, int64_t rows, int64_t columns, const char *site)
+{
+    if (rows > 0 && fct_fault(site))
+        v[rows / 2 * columns] = NAN;
+}
+
 static void scale(float *v, int64_t n, double factor)
 {
     for (int64_t i = 0; i < n; i++)
@@ -178,6 +186,7 @@ static fct_status expression(const fct_tasks *t, fct_graph *g, const fct_batch *
 {
     double sum;
     FCT_TRY(fct_graph_read(g, "expression", out->logits));
+    spoil(out->logits, b->rows, t->classes, "train.logits");
     fct_loss_ce(&t->ce, b->rows, out->logits, b->expression, denominator, &sum,
                 factor ? out->dlogits : NULL);
     sums->v[FCT_SUM_EXPRESSION_LOSS] += sum;
@@ -189,6 +198,7 @@ static fct_status expression(const fct_tasks *t, fct_graph *g, const fct_batch *
     }
     if (!factor)
         return FCT_OK;
+    spoil(out->dlogits, b->rows, t->classes, "train.gradient");
     scale(out->dlogits, b->rows * t->classes, factor[t->index[FCT_TASK_EXPRESSION]]);
     return fct_graph_write_grad(g, "expression", out->dlogits);
 }
@@ -202,6 +212,7 @@ static fct_status landmarks(const fct_tasks *t, fct_graph *g, const fct_batch *b
     double sum;
     mse.landmarks = t->landmarks;
     FCT_TRY(fct_graph_read(g, "landmarks", out->points));
+    spoil(out->points, b->rows, 2 * t->landmarks, "train.points");
     fct_loss_points(&mse, b->rows, out->points, b->landmarks, b->landmarks_valid, 0, &sum, NULL);
     sums->v[FCT_SUM_LANDMARK_SQUARE] += sum;
     fct_loss_points(&t->points, b->rows, out->points, b->landmarks, b->landmarks_valid, denominator,
@@ -211,6 +222,24 @@ static fct_status landmarks(const fct_tasks *t, fct_graph *g, const fct_batch *b
         return FCT_OK;
     scale(out->dpoints, b->rows * 2 * t->landmarks, factor[t->index[FCT_TASK_LANDMARKS]]);
     return fct_graph_write_grad(g, "landmarks", out->dpoints);
+}
+
+int fct_tasks_row_is_bad(const fct_tasks *t, const fct_batch *b, const fct_outputs *out,
+                         int64_t row)
+{
+    double ce = 0, points = 0;
+    const int64_t l = 2 * t->landmarks;
+    if (t->classes)
+        fct_loss_ce(&t->ce, 1, out->logits + row * t->classes, b->expression + row, 0, &ce, NULL);
+    if (t->landmarks)
+        fct_loss_points(&t->points, 1, out->points + row * l, b->landmarks + row * l,
+                        b->landmarks_valid + row, 0, &points, NULL);
+    return !isfinite(ce) || !isfinite(points);
+}
+
+int fct_sums_are_finite(const fct_sums *sums)
+{
+    return isfinite(sums->v[FCT_SUM_EXPRESSION_LOSS]) && isfinite(sums->v[FCT_SUM_LANDMARK_LOSS]);
 }
 
 fct_status fct_tasks_compute(const fct_tasks *t, fct_graph *g, const fct_batch *b,

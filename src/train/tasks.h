@@ -68,6 +68,11 @@ void fct_tasks_weigh_pictures(const fct_tasks *t, const fct_mix *mix, const int6
 fct_status fct_tasks_compute(const fct_tasks *t, fct_graph *g, const fct_batch *b,
                              const double *denominator, int train, fct_outputs *out,
                              fct_sums *sums);
+// Not collective. Whether this row of the batch, whose outputs are in `out`, has a loss that is NaN
+// or Inf.
+int fct_tasks_row_is_bad(const fct_tasks *t, const fct_batch *b, const fct_outputs *out,
+                         int64_t row);
+int fct_sums_are_finite(const fct_sums *sums); // the losses among them
 // Global mean losses (balance's order) from sums over all ranks; a task without samples has NaN.
 void fct_tasks_losses(const fct_tasks *t, const fct_sums *sums, double *loss);
 double fct_tasks_total(const fct_tasks *t, const double *loss, double *dlog_var);

@@ -30,6 +30,12 @@ typedef struct {        // of checkpoints; equal on all ranks
     double judged;
 } fct_saving;
 
+enum { FCT_SUSPECTS = 8 };
+
+typedef struct { // of this rank, in the step under way: pictures whose loss is NaN or Inf
+    int64_t n, picture[FCT_SUSPECTS]; // n counts all of them
+} fct_suspects;
+
 typedef struct {
     const fct_train_spec *spec;
     const fct_options *o;
@@ -58,6 +64,7 @@ typedef struct {
         *accumulated; // gradients of the parts before the last; NULL unless train.accumulate > 1
     fct_evaluator *evaluator;
 
+    fct_suspects suspects;
     fct_run_dir run;
     fct_saver *saver;
     fct_saving save;
@@ -77,6 +84,10 @@ void fct_trainer_destroy(fct_trainer *t);
 fct_status fct_trainer_part(fct_trainer *t, const fct_batch *b, const double *denominator, int part,
                             int parts, fct_sums *sums);
 
+// bad_step.c. Not collective. Remembers the rows of the batch just computed whose loss is not
+// finite.
+void fct_suspects_add(fct_trainer *t, const fct_batch *b);
+
 // step.c. Collective. One optimiser step from train.accumulate loader batches.
 typedef struct {
     double loss[FCT_MAX_TASKS], total, norm, rate, waited_comm_s;
@@ -85,6 +96,16 @@ typedef struct {
     int stop;       // some rank was asked to stop
 } fct_step_report;
 fct_status fct_trainer_step(fct_trainer *t, fct_step_report *out);
+// bad_step.c. Collective. The step was skipped on all ranks: says which parameters and pictures
+// were bad; after train.nan_limit such steps in a row E_DIVERGED, and a file in the run directory.
+fct_status fct_trainer_skipped(fct_trainer *t, const fct_step_report *r);
+// same_weights.c. Collective. E_DIVERGED unless weights and optimiser state are the same bits on
+// all ranks: which rank is the odd one, and where.
+fct_status fct_trainer_compare(fct_trainer *t);
+// Collective. After a step: that, when train.check_every says so.
+fct_status fct_trainer_check(fct_trainer *t);
+// Not collective. For tests: flips a bit of a weight in the middle of `buffer` when `site` asks.
+void fct_trainer_flip(fct_trainer *t, fct_buffer *buffer, const char *site);
 
 // save.c. All collective; a text of a failure is the same on all ranks.
 // Starts to save the state as it stands, marked as best when the evaluation just before found it

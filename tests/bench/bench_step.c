@@ -96,7 +96,8 @@ static fct_status step(const setting *s, bench *b, double *loss)
     fct_loss_ce(&ce, s->batch, b->logits, b->label, s->batch, loss, b->gradient);
     FCT_TRY(fct_graph_write_grad(b->graph, "expression", b->gradient));
     FCT_TRY(fct_graph_backward(b->graph, NULL));
-    return fct_optim_step(b->optim, 0.01, &norm);
+    FCT_TRY(fct_optim_norm(b->optim, &norm));
+    return fct_optim_step(b->optim, 0.01, norm);
 }
 
 static int by_value(const void *a, const void *b)

@@ -187,7 +187,9 @@ static fct_status steps(run *r, int is_adamw)
         double norm;
         status = both_ways(r);
         if (status == FCT_OK)
-            status = fct_optim_step(o, is_adamw ? 1e-4 : 1e-3, &norm);
+            status = fct_optim_norm(o, &norm);
+        if (status == FCT_OK)
+            status = fct_optim_step(o, is_adamw ? 1e-4 : 1e-3, norm);
     }
     fct_optim_destroy(o);
     FCT_TRY(status);

@@ -9,6 +9,7 @@
 #include "facet/clock.h"
 #include "facet/lifecycle.h"
 #include "facet/log.h"
+#include "facet/self_test.h"
 #include "trainer.h"
 
 typedef enum { EPOCH_DONE, EPOCH_STOPPED } epoch_end;
@@ -263,6 +264,8 @@ static fct_status run(fct_trainer *t, int *stopped)
     FCT_TRY(open_run(t));
     if (is_boss(t))
         fct_console_start(t);
+    if (t->o->cluster_self_test)
+        FCT_TRY(fct_self_test(t->comm));
     FCT_TRY(run_epochs(t, stopped));
     if (*stopped)
         FCT_INFO("stopped at epoch %lld, step %lld with a checkpoint; go on with --resume %s",

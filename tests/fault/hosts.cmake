@@ -1,3 +1,4 @@
 # SPDX-License-Identifier: Apache-2.0
 # Several hosts out of network namespaces; need root.
 fct_script_test(hosts_same.py LABEL fault TIMEOUT 300 RANKS 2)
+fct_script_test(hosts_network.py LABEL fault TIMEOUT 300 RANKS 2)

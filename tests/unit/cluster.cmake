@@ -1,2 +1,3 @@
 # SPDX-License-Identifier: Apache-2.0
 fct_unit_test(test_checkpoint LINKS facet_cluster)
+fct_unit_test(test_self_test LINKS facet_cluster)

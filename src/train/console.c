@@ -55,6 +55,16 @@ static void balance_fact(const fct_trainer *t)
     fct_text_release(&text);
 }
 
+static void placement_fact(const fct_trainer *t)
+{
+    char line[256], threads[32] = "OMP_NUM_THREADS";
+    if (t->cores.threads > 0)
+        snprintf(threads, sizeof threads, "%d", t->cores.threads);
+    snprintf(line, sizeof line, "%s computing and %d loading threads a rank; rank 0: %s", threads,
+             t->cores.workers, t->cores.place.how);
+    fact("placement", line);
+}
+
 void fct_console_start(const fct_trainer *t)
 {
     const fct_mix_info *train = fct_mix_describe(t->train_mix), *val = fct_mix_describe(t->val_mix);
@@ -73,6 +83,7 @@ void fct_console_start(const fct_trainer *t)
     snprintf(line, sizeof line, "%d (%s) on %s, backend %s", fct_comm_size(t->comm),
              fct_comm_kind(t->comm), fct_comm_host(t->comm), t->net->backend->ops->name);
     fact("ranks", line);
+    placement_fact(t);
     snprintf(line, sizeof line, "%lld pictures in all, %lld steps an epoch, %lld epochs",
              (long long)t->o->data_batch_size, (long long)t->steps, (long long)t->epochs);
     fact("batch", line);

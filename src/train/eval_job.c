@@ -20,6 +20,7 @@ typedef struct {
     int classes, landmarks;
     fct_mix *mix;
     int *class_map;
+    fct_cores cores;
     fct_tasks tasks;
     fct_net *net;
     fct_evaluator *evaluator;
@@ -124,7 +125,7 @@ static fct_status make_net(job *j)
     const double *numbers = normalize->data;
     fct_net_spec s = { .comm = j->spec->comm,
                        .backend = j->spec->backend,
-                       .threads = j->spec->threads,
+                       .threads = j->cores.threads,
                        .eval_rows = j->spec->batch };
     s.model = (fct_model_spec){ .backbone = o->model_backbone,
                                 .stem = o->model_stem,
@@ -150,7 +151,7 @@ static fct_status load_weights(job *j)
                              .net = j->net,
                              .tasks = &j->tasks,
                              .comm = j->spec->comm,
-                             .workers = j->spec->workers,
+                             .workers = j->cores.workers,
                              .class_map = j->class_map,
                              .pck_alpha = j->options->eval_pck_alpha };
     return fct_evaluator_create(&e, &j->evaluator);
@@ -224,6 +225,7 @@ static fct_status run(job *j, fct_text *report)
 {
     fct_evaluation e;
     fct_comm *c = j->spec->comm;
+    FCT_TRY(fct_cores_find(c, 1, j->spec->threads, j->spec->workers, &j->cores));
     FCT_TRY(fct_comm_agree(c, open_data(j), "opening checkpoint and data"));
     FCT_TRY(make_net(j));
     FCT_TRY(fct_comm_agree(c, load_weights(j), "loading the weights"));

@@ -1,27 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Puts a network together: one set of parameters, one arena, a graph for each batch size.
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "facet/sampler.h"
 #include "net.h"
-
-// A bound rank sees its own cores only; an unbound one takes its share of the node's.
-int fct_net_threads(const fct_net_spec *spec)
-{
-    if (spec->threads > 0)
-        return spec->threads;
-    if (getenv("OMP_NUM_THREADS"))
-        return 0;
-    cpu_set_t set;
-    long cores = sysconf(_SC_NPROCESSORS_ONLN), mine = cores;
-    if (sched_getaffinity(0, sizeof set, &set) == 0)
-        mine = CPU_COUNT(&set);
-    long fair = cores / fct_comm_local_size(spec->comm);
-    return (int)(mine < fair ? mine : fair > 0 ? fair : 1);
-}
 
 static fct_status add_graph(fct_net *n, int64_t rows, int64_t global_rows, int training,
                             fct_graph **out)
@@ -54,7 +37,7 @@ static fct_status build(fct_net *n)
     const fct_backend_ops *ops = fct_backend_find(name);
     if (!ops)
         return FCT_FAIL(FCT_E_UNSUPPORTED, "this build has no backend '%s'", name);
-    fct_backend_spec bs = { .threads = fct_net_threads(&n->spec),
+    fct_backend_spec bs = { .threads = n->spec.threads,
                             .local_rank = fct_comm_local_rank(n->spec.comm) };
     FCT_TRY(ops->create(&bs, &n->backend));
     FCT_TRY(fct_params_create(n->backend, &n->params));

@@ -10,7 +10,7 @@
 typedef struct {
     fct_comm *comm;
     const char *backend; // "auto", "cpu", "ref"
-    int threads;         // 0: the node's cores over its ranks
+    int threads;         // 0: as many as OpenMP would take
     fct_model_spec model;
     int64_t batch;     // global pictures of a training batch; 0: no training
     int64_t tail;      // global pictures of an epoch's short last batch; 0: none
@@ -37,7 +37,6 @@ void fct_net_destroy(fct_net *n); // collective when training
 // The graph for a global training batch of that many pictures, NULL when this rank has no row of
 // it.
 fct_graph *fct_net_graph(const fct_net *n, int64_t global_rows);
-int fct_net_threads(const fct_net_spec *spec);
 void fct_net_memory(const fct_net *n, fct_graph_memory *out);
 
 #endif

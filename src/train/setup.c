@@ -155,7 +155,7 @@ static fct_status make_net(fct_trainer *t)
     int is_half = !strcmp(o->data_normalize, "half");
     fct_net_spec s = { .comm = t->comm,
                        .backend = o->cluster_backend,
-                       .threads = (int)o->cluster_threads,
+                       .threads = t->cores.threads,
                        .batch = full,
                        .tail = tail == full ? 0 : tail,
                        .eval_rows = o->eval_batch_size ? o->eval_batch_size : high - low,
@@ -250,14 +250,14 @@ static fct_status make_loader(fct_trainer *t)
                           .seed = (uint64_t)o->train_seed,
                           .rank = fct_comm_rank(t->comm),
                           .ranks = fct_comm_size(t->comm),
-                          .threads = (int)o->data_num_workers,
+                          .threads = t->cores.workers,
                           .ahead = (int)o->data_ahead };
     FCT_TRY(fct_loader_create(&s, &t->loader));
     fct_evaluator_spec e = { .mix = t->val_mix,
                              .net = t->net,
                              .tasks = &t->tasks,
                              .comm = t->comm,
-                             .workers = (int)o->data_num_workers,
+                             .workers = t->cores.workers,
                              .class_map = t->val_class_map,
                              .pck_alpha = o->eval_pck_alpha };
     FCT_TRY(fct_evaluator_create(&e, &t->evaluator));
@@ -304,7 +304,10 @@ fct_status fct_trainer_create(const fct_train_spec *spec, fct_trainer **out)
     t->o = spec->options;
     t->comm = spec->comm;
     t->best = (double)NAN;
-    fct_status status = fct_comm_agree(t->comm, prepare_data(t), "opening the data");
+    fct_status status = fct_cores_find(t->comm, t->o->cluster_bind, (int)t->o->cluster_threads,
+                                       (int)t->o->data_num_workers, &t->cores);
+    if (status == FCT_OK)
+        status = fct_comm_agree(t->comm, prepare_data(t), "opening the data");
     if (status == FCT_OK)
         status =
             fct_comm_same(t->comm, fct_mix_describe(t->train_mix)->data_hash, "the training data");

@@ -3,6 +3,7 @@
 #ifndef FACET_TRAINER_H
 #define FACET_TRAINER_H
 
+#include "cores.h"
 #include "evaluate.h"
 #include "facet/checkpoint.h"
 #include "facet/optim.h"
@@ -55,6 +56,7 @@ typedef struct {
     int64_t *picture;  // (one loader batch) numbers, from the plan
     int64_t step_rows; // pictures of the optimiser step under way
 
+    fct_cores cores;
     fct_tasks tasks;
     fct_net *net;
     fct_outputs outputs;

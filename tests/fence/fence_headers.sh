@@ -13,6 +13,7 @@ $found"
 
 own 'mpi\.h' '^cluster/|^tests/(mpi|bench)/'
 own 'nccl\.h' '^cluster/'
+own 'hwloc\.h' '^cluster/topology|^tests/unit/test_topology'
 own 'hdf5(_hl)?\.h' '^datasets/|^cluster/checkpoint|^tests/'
 own 'libconfig\.h' '^src/config/'
 own 'dnnl[a-z_]*\.h' '^src/backend/cpu/|^tests/bench/'

@@ -153,6 +153,24 @@ fct_status fct_comm_reduce_i64(fct_comm *c, int64_t *values, size_t n, fct_reduc
     return closed(c, c->ops->reduce(c, values, n, FCT_NUMBER_I64, how));
 }
 
+static fct_status sum_tree(fct_comm *c, void *values, size_t n, fct_number type)
+{
+    if (c->size & (c->size - 1)) // all ranks alike: nobody waits
+        return FCT_FAIL(FCT_E_ARG, "a sum in a tree needs 1, 2, 4, 8 .. ranks, not %d", c->size);
+    FCT_TRY(opened(c));
+    return closed(c, c->ops->sum_tree(c, values, n, type));
+}
+
+fct_status fct_comm_sum_tree_f32(fct_comm *c, float *values, size_t n)
+{
+    return sum_tree(c, values, n, FCT_NUMBER_F32);
+}
+
+fct_status fct_comm_sum_tree_f64(fct_comm *c, double *values, size_t n)
+{
+    return sum_tree(c, values, n, FCT_NUMBER_F64);
+}
+
 fct_status fct_comm_broadcast(fct_comm *c, void *bytes, size_t n, int root)
 {
     FCT_TRY(opened(c));

@@ -7,7 +7,7 @@
 
 enum { FCT_WHY_MAX = 2048 };
 
-typedef enum { FCT_NUMBER_F64, FCT_NUMBER_I64 } fct_number;
+typedef enum { FCT_NUMBER_F64, FCT_NUMBER_I64, FCT_NUMBER_F32 } fct_number; // F32: sum_tree only
 
 // Why a rank cannot go on: travels between ranks as plain bytes.
 typedef struct {
@@ -20,6 +20,7 @@ typedef struct {
     fct_status (*create)(fct_comm **out);
     // Collective, as the functions of the same name in comm.h.
     fct_status (*reduce)(fct_comm *c, void *values, size_t n, fct_number type, fct_reduce how);
+    fct_status (*sum_tree)(fct_comm *c, void *values, size_t n, fct_number type);
     fct_status (*broadcast)(fct_comm *c, void *bytes, size_t n, int root);
     fct_status (*gather)(fct_comm *c, const void *mine, size_t n_mine, void **out, size_t *total);
     fct_status (*barrier)(fct_comm *c);

@@ -207,6 +207,7 @@ const fct_comm_ops fct_comm_mpi_kind = {
     .name = "mpi",
     .create = mpi_create,
     .reduce = fct_mpi_reduce,
+    .sum_tree = fct_mpi_sum_tree,
     .broadcast = fct_mpi_broadcast,
     .gather = fct_mpi_gather,
     .barrier = fct_mpi_barrier,

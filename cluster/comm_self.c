@@ -25,6 +25,12 @@ static fct_status self_reduce(fct_comm *c, void *values, size_t n, fct_number ty
     return FCT_OK;
 }
 
+static fct_status self_sum_tree(fct_comm *c, void *values, size_t n, fct_number type)
+{
+    (void)c, (void)values, (void)n, (void)type;
+    return FCT_OK;
+}
+
 static fct_status self_broadcast(fct_comm *c, void *bytes, size_t n, int root)
 {
     (void)c, (void)bytes, (void)n, (void)root;
@@ -69,6 +75,7 @@ const fct_comm_ops fct_comm_self = {
     .name = "self",
     .create = self_create,
     .reduce = self_reduce,
+    .sum_tree = self_sum_tree,
     .broadcast = self_broadcast,
     .gather = self_gather,
     .barrier = self_barrier,

@@ -61,6 +61,17 @@ static void fail_locked(slot *s, fct_status status, int64_t row)
     s->fail_text[n] = 0;
 }
 
+static void rows_of_rank(const fct_loader *l, int64_t batch, int64_t *low, int64_t *high)
+{
+    const fct_loader_spec *s = &l->spec;
+    if (s->block == 0) {
+        fct_sampler_slice(batch, s->rank, s->ranks, low, high);
+        return;
+    }
+    *low = s->rank * s->block < batch ? s->rank * s->block : batch;
+    *high = *low + s->block < batch ? *low + s->block : batch;
+}
+
 static void plan_locked(fct_loader *l)
 {
     slot *s = &l->slots[l->planned++ % l->n_slots];
@@ -69,7 +80,7 @@ static void plan_locked(fct_loader *l)
     b->epoch = l->epoch;
     b->step = l->step;
     b->global_rows = fct_sampler_batch_size(l->spec.sampler, l->step);
-    fct_sampler_slice(b->global_rows, l->spec.rank, l->spec.ranks, &low, &high);
+    rows_of_rank(l, b->global_rows, &low, &high);
     b->rows = high - low;
     s->first_draw = l->step * l->batch_size + low;
     s->rows_taken = s->rows_done = 0;
@@ -159,6 +170,8 @@ static fct_status check_spec(const fct_loader_spec *s)
         return FCT_FAIL(FCT_E_ARG, "%d batches ahead, not 1 to %d", s->ahead, MAX_AHEAD);
     if (s->ranks < 1 || s->rank < 0 || s->rank >= s->ranks)
         return FCT_FAIL(FCT_E_ARG, "rank %d of %d", s->rank, s->ranks);
+    if (s->block < 0 || (s->block && s->block * s->ranks < fct_sampler_batch_size(s->sampler, 0)))
+        return FCT_FAIL(FCT_E_ARG, "blocks of %lld rows do not hold a batch", (long long)s->block);
     int height, width, landmarks, have = fct_mix_describe(s->mix)->landmarks;
     fct_augment_size(s->augment, &height, &width, &landmarks);
     if (landmarks != have)
@@ -178,9 +191,9 @@ static void *calloc_or_fail(size_t n, size_t bytes, fct_status *status)
 static fct_status make_slots(fct_loader *l)
 {
     fct_status status = FCT_OK;
-    int64_t low, high;
-    fct_sampler_slice(l->batch_size, l->spec.rank, l->spec.ranks, &low, &high);
-    size_t rows = (size_t)(high - low); // the most of any batch: shorter ones have no longer slices
+    int64_t low, high, block = l->spec.block;
+    fct_sampler_slice(l->batch_size, 0, l->spec.ranks, &low, &high);
+    size_t rows = (size_t)(block ? block : high - low); // the most of any batch
     l->order = calloc_or_fail((size_t)l->batch_size, sizeof *l->order, &status);
     l->thread = calloc_or_fail((size_t)l->spec.threads, sizeof *l->thread, &status);
     l->slots = calloc_or_fail((size_t)l->n_slots, sizeof *l->slots, &status);

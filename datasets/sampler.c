@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which pictures make up a global batch: shuffle, weighted, balanced, sequential, each a pure
+// Which pictures make up a global batch: shuffle, weighted, balanced, sequential, pk, each a pure
 // function of (seed, epoch, step). What is kept between calls is only a cache.
 #include <stdlib.h>
 #include <string.h>
 
-#include "facet/rng.h"
-#include "facet/sampler.h"
 #include "facet/text.h"
+#include "sampler_pk.h"
 
 // The pictures of one class, and the permutation of the pass through them that was asked for last.
 typedef struct {
@@ -23,6 +22,7 @@ struct fct_sampler {
     int64_t *member;     // (N) pictures sorted by class, ascending within one
     int64_t *order;      // (N) shuffle: the epoch's permutation; balanced: each class's permutation
     int64_t order_epoch; // of shuffle; -1: none yet
+    fct_pk *pk;          // of pk
 };
 
 static const char *const kind_name[] = {
@@ -30,6 +30,7 @@ static const char *const kind_name[] = {
     [FCT_SAMPLER_WEIGHTED] = "weighted",
     [FCT_SAMPLER_BALANCED] = "balanced",
     [FCT_SAMPLER_SEQUENTIAL] = "sequential",
+    [FCT_SAMPLER_PK] = "pk",
 };
 enum { KINDS = sizeof kind_name / sizeof kind_name[0] };
 
@@ -42,26 +43,14 @@ fct_status fct_sampler_parse(const char *name, fct_sampler_kind *out)
         }
     const char *near = fct_text_nearest(name, kind_name, KINDS);
     return FCT_FAIL(FCT_E_ARG, "sampler '%s' is unknown\n%s%s%s", name,
-                    near ? "did you mean '" : "shuffle, weighted, balanced or sequential",
+                    near ? "did you mean '" : "shuffle, weighted, balanced, pk or sequential",
                     near ? near : "", near ? "'?" : "");
 }
 
 void fct_sampler_slice(int64_t batch, int rank, int ranks, int64_t *low, int64_t *high)
 {
-    int64_t share = batch / ranks, rest = batch % ranks;
-    *low = share * rank + (rank < rest ? rank : rest);
-    *high = *low + share + (rank < rest);
-}
-
-// Fisher-Yates; the generator decides everything.
-static void permute(int64_t *order, int64_t n, fct_rng *rng)
-{
-    for (int64_t i = n - 1; i > 0; i--) {
-        int64_t j = (int64_t)fct_rng_below(rng, (uint64_t)i + 1);
-        int64_t kept = order[i];
-        order[i] = order[j];
-        order[j] = kept;
-    }
+    *low = (batch * rank + ranks - 1) / ranks;
+    *high = (batch * (rank + 1) + ranks - 1) / ranks;
 }
 
 static int is_by_class(fct_sampler_kind kind)
@@ -77,15 +66,21 @@ static fct_status check_spec(const fct_sampler_spec *spec)
         return FCT_FAIL(FCT_E_ARG, "no pictures to sample from");
     if (spec->batch < 1)
         return FCT_FAIL(FCT_E_ARG, "batch of %lld pictures", (long long)spec->batch);
-    if (spec->drop_last && spec->batch > spec->pictures)
+    if (spec->drop_last && spec->batch > spec->pictures && spec->kind != FCT_SAMPLER_PK)
         return FCT_FAIL(FCT_E_ARG,
                         "a batch of %lld is larger than the set of %lld pictures\n"
                         "make the batch smaller or train the short last batch too",
                         (long long)spec->batch, (long long)spec->pictures);
-    if (!is_by_class(spec->kind))
+    return FCT_OK;
+}
+
+static fct_status check_labels(const fct_sampler_spec *spec)
+{
+    if (!is_by_class(spec->kind) && spec->kind != FCT_SAMPLER_PK)
         return FCT_OK;
     if (!spec->label)
-        return FCT_FAIL(FCT_E_ARG, "the %s sampler needs class labels", kind_name[spec->kind]);
+        return FCT_FAIL(FCT_E_ARG, "the %s sampler needs %s", kind_name[spec->kind],
+                        spec->kind == FCT_SAMPLER_PK ? "identities" : "class labels");
     for (int64_t i = 0; i < spec->pictures; i++)
         if (spec->label[i] < -1 || spec->label[i] >= spec->classes)
             return FCT_FAIL(FCT_E_ARG, "picture %lld has class %d of %d", (long long)i,
@@ -116,6 +111,20 @@ static void sort_by_class(fct_sampler *s)
         }
 }
 
+static void count_steps(fct_sampler *s)
+{
+    const fct_sampler_spec *spec = &s->spec;
+    if (s->pk) {
+        s->steps = fct_pk_steps(s->pk);
+        s->draws = s->steps * spec->batch;
+        return;
+    }
+    s->steps = spec->pictures / spec->batch;
+    if (!spec->drop_last && spec->pictures % spec->batch)
+        s->steps++;
+    s->draws = spec->drop_last ? s->steps * spec->batch : spec->pictures;
+}
+
 static fct_status make_lists(fct_sampler *s)
 {
     size_t n = (size_t)s->spec.pictures;
@@ -131,6 +140,8 @@ static fct_status make_lists(fct_sampler *s)
             return FCT_FAIL_NOMEM(n * sizeof *s->member, "the pictures of each class");
         sort_by_class(s);
     }
+    if (s->spec.kind == FCT_SAMPLER_PK)
+        FCT_TRY(fct_pk_create(&s->spec, &s->pk));
     s->spec.label = NULL; // the caller's, not needed any more
     return FCT_OK;
 }
@@ -138,20 +149,18 @@ static fct_status make_lists(fct_sampler *s)
 fct_status fct_sampler_create(const fct_sampler_spec *spec, fct_sampler **out)
 {
     FCT_TRY(check_spec(spec));
+    FCT_TRY(check_labels(spec));
     fct_sampler *s = calloc(1, sizeof *s);
     if (!s)
         return FCT_FAIL_NOMEM(sizeof *s, "the sampler");
     s->spec = *spec;
-    s->steps = spec->pictures / spec->batch;
-    if (!spec->drop_last && spec->pictures % spec->batch)
-        s->steps++;
-    s->draws = spec->drop_last ? s->steps * spec->batch : spec->pictures;
     s->order_epoch = -1;
     fct_status status = make_lists(s);
     if (status != FCT_OK) {
         fct_sampler_destroy(s);
         return status;
     }
+    count_steps(s);
     *out = s;
     return FCT_OK;
 }
@@ -163,6 +172,7 @@ void fct_sampler_destroy(fct_sampler *s)
     free(s->list);
     free(s->member);
     free(s->order);
+    fct_pk_destroy(s->pk);
     free(s);
 }
 
@@ -184,7 +194,7 @@ static void draw_shuffled(fct_sampler *s, int64_t epoch, int64_t first, int64_t 
             s->order[i] = i;
         fct_rng rng;
         fct_rng_init(&rng, s->spec.seed, FCT_STREAM_ORDER, (uint32_t)epoch, 0);
-        permute(s->order, s->spec.pictures, &rng);
+        fct_permute(s->order, s->spec.pictures, &rng);
         s->order_epoch = epoch;
     }
     memcpy(out, s->order + first, (size_t)n * sizeof *out);
@@ -214,7 +224,7 @@ static int64_t class_picture(fct_sampler *s, int c, int64_t turn)
         memcpy(order, s->member + list->low, (size_t)list->count * sizeof *order);
         fct_rng rng;
         fct_rng_init(&rng, s->spec.seed, FCT_STREAM_SAMPLER, (uint32_t)c, (uint64_t)pass);
-        permute(order, list->count, &rng);
+        fct_permute(order, list->count, &rng);
         list->pass = pass;
     }
     return order[turn % list->count];
@@ -243,6 +253,9 @@ fct_status fct_sampler_batch(fct_sampler *s, int64_t epoch, int64_t step, int64_
         break;
     case FCT_SAMPLER_BALANCED:
         draw_balanced(s, epoch, first, n, out);
+        break;
+    case FCT_SAMPLER_PK:
+        fct_pk_batch(s->pk, epoch, step, out);
         break;
     case FCT_SAMPLER_SEQUENTIAL:
         for (int64_t i = 0; i < n; i++)

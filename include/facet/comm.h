@@ -33,6 +33,11 @@ const char *fct_comm_kind(const fct_comm *c); // "self", "mpi"
 // Collective. In place; the result is the same bits on all ranks. Small messages.
 fct_status fct_comm_reduce_f64(fct_comm *c, double *values, size_t n, fct_reduce how);
 fct_status fct_comm_reduce_i64(fct_comm *c, int64_t *values, size_t n, fct_reduce how);
+// Collective. Sums in place, in a fixed binary tree over the ranks: ((0 + 1) + (2 + 3)) + ..., each
+// addition rounded. Ranks that hold the sums of neighbours therefore get the bits that twice as
+// many ranks would have got. Any length. E_ARG unless the ranks are a power of two.
+fct_status fct_comm_sum_tree_f32(fct_comm *c, float *values, size_t n);
+fct_status fct_comm_sum_tree_f64(fct_comm *c, double *values, size_t n);
 fct_status fct_comm_broadcast(fct_comm *c, void *bytes, size_t n, int root);
 // Collective. Every rank's n_mine bytes, in rank order, to rank 0; there *out is malloced (caller
 // frees) with *total bytes; elsewhere *out is NULL.

@@ -25,6 +25,8 @@ typedef struct {
     int is_plain; // 1: no randomness (evaluation)
     uint64_t seed;
     int rank, ranks;
+    int64_t
+        block;   // > 0: rank r has rows r * block up to the next one's of each batch; 0: its slice
     int threads; // >= 1
     int ahead;   // batches prepared in advance, >= 1
 } fct_loader_spec;

@@ -85,7 +85,8 @@ void fct_console_start(const fct_trainer *t)
     fact("ranks", line);
     placement_fact(t);
     snprintf(line, sizeof line, "%lld pictures in all, %lld steps an epoch, %lld epochs",
-             (long long)t->o->data_batch_size, (long long)t->steps, (long long)t->epochs);
+             (long long)(fct_sampler_batch_size(t->sampler, 0) * t->o->train_accumulate),
+             (long long)t->steps, (long long)t->epochs);
     fact("batch", line);
     memory_fact(t);
     if (t->run.path[0])
@@ -109,6 +110,14 @@ static double optimiser_bytes(const fct_trainer *t, const fct_graph_memory *m)
 {
     int moments = strcmp(t->o->optim_optimizer, "adamw") ? 1 : 2;
     return (double)m->parameters * (moments + (t->o->optim_ema > 0) + (t->o->train_accumulate > 1));
+}
+
+// Sums that train.exact's tree holds.
+static double exact_bytes(const fct_trainer *t, const fct_graph_memory *m)
+{
+    return t->o->train_exact ? (double)m->gradients * fct_exact_levels(t->o->train_exact_shards,
+                                                                       fct_comm_size(t->comm))
+                             : 0;
 }
 
 // The batches ahead of the training and of the evaluation.
@@ -135,10 +144,15 @@ void fct_dry_run_print(const fct_trainer *t)
         const char *what;
         double bytes;
     } part[] = {
-        { "activations", (double)m.activations },  { "workspace", (double)m.workspace },
-        { "weights", (double)m.parameters },       { "gradients", (double)m.gradients },
-        { "optimiser", optimiser_bytes(t, &m) },   { "loader", loader_bytes(t) },
-        { "checkpoint", checkpoint_bytes(t, &m) }, { "program", resident_bytes() },
+        { "activations", (double)m.activations },
+        { "workspace", (double)m.workspace },
+        { "weights", (double)m.parameters },
+        { "gradients", (double)m.gradients },
+        { "optimiser", optimiser_bytes(t, &m) },
+        { "exact", exact_bytes(t, &m) },
+        { "loader", loader_bytes(t) },
+        { "checkpoint", checkpoint_bytes(t, &m) },
+        { "program", resident_bytes() },
     };
     double sum = 0;
     for (size_t i = 0; i < sizeof part / sizeof *part; i++) {

@@ -48,6 +48,7 @@ static fct_status start_loader(fct_evaluator *e)
                            .is_plain = 1,
                            .rank = fct_comm_rank(e->spec.comm),
                            .ranks = ranks,
+                           .block = e->spec.net->spec.eval_rows,
                            .threads = e->spec.workers,
                            .ahead = 2 };
     return fct_loader_create(&ls, &e->loader);
@@ -101,7 +102,9 @@ void fct_evaluator_destroy(fct_evaluator *e)
     free(e);
 }
 
-// One batch through the graph; a short batch leaves old pictures in the rows behind it, unused.
+// One batch through the graph; a short batch leaves old pictures in the rows behind it, unused. The
+// loader deals in blocks of eval_rows, so a picture has the same row for every number of ranks, and
+// with it the same bits.
 static fct_status run_batch(fct_evaluator *e, const fct_batch *b)
 {
     const fct_tasks *t = e->spec.tasks;

@@ -19,14 +19,29 @@ static fct_status add_graph(fct_net *n, int64_t rows, int64_t global_rows, int t
     return fct_graph_compile(*out, n->arena);
 }
 
+// For slice `i` of `slices`, unless one of its size is there already.
+static fct_status add_slice(fct_net *n, int64_t global_rows, int i, int slices)
+{
+    int64_t low, high;
+    fct_sampler_slice(global_rows, i, slices, &low, &high);
+    if (high == low || fct_net_graph(n, high - low, global_rows))
+        return FCT_OK;
+    FCT_ASSERT(n->trains < (int)(sizeof n->train / sizeof *n->train));
+    n->train[n->trains].rows = high - low;
+    n->train[n->trains].global_rows = global_rows;
+    return add_graph(n, high - low, global_rows, 1, &n->train[n->trains++].graph);
+}
+
+// With shards all ranks have all graphs, and so one plan of the memory.
 static fct_status add_training_graphs(fct_net *n)
 {
-    int64_t sizes[2] = { n->spec.batch, n->spec.tail }, low, high;
-    int rank = fct_comm_rank(n->spec.comm), ranks = fct_comm_size(n->spec.comm);
-    for (int i = 0; i < 2; i++) {
-        fct_sampler_slice(sizes[i], rank, ranks, &low, &high);
-        if (sizes[i] > 0 && high > low)
-            FCT_TRY(add_graph(n, high - low, sizes[i], 1, &n->train[i]));
+    const int64_t size[2] = { n->spec.batch, n->spec.tail };
+    for (int k = 0; k < 2; k++) {
+        if (n->spec.shards == 0)
+            FCT_TRY(
+                add_slice(n, size[k], fct_comm_rank(n->spec.comm), fct_comm_size(n->spec.comm)));
+        for (int i = 0; i < n->spec.shards; i++)
+            FCT_TRY(add_slice(n, size[k], i, n->spec.shards));
     }
     return FCT_OK;
 }
@@ -80,8 +95,8 @@ void fct_net_destroy(fct_net *n)
     if (!n)
         return;
     fct_graph_destroy(n->eval);
-    for (int i = 0; i < 2; i++)
-        fct_graph_destroy(n->train[i]);
+    for (int i = 0; i < n->trains; i++)
+        fct_graph_destroy(n->train[i].graph);
     fct_arena_destroy(n->arena);
     fct_params_destroy(n->params);
     if (n->buckets)
@@ -91,23 +106,29 @@ void fct_net_destroy(fct_net *n)
     free(n);
 }
 
-fct_graph *fct_net_graph(const fct_net *n, int64_t global_rows)
+fct_graph *fct_net_graph(const fct_net *n, int64_t rows, int64_t global_rows)
 {
-    return n->train[global_rows == n->spec.batch ? 0 : 1];
+    for (int i = 0; i < n->trains; i++)
+        if (n->train[i].rows == rows && n->train[i].global_rows == global_rows)
+            return n->train[i].graph;
+    return NULL;
+}
+
+static void most_memory(fct_graph_memory *most, const fct_graph *g)
+{
+    fct_graph_memory m = { 0 };
+    fct_graph_memory_plan(g, &m);
+    most->activations = m.activations > most->activations ? m.activations : most->activations;
+    most->workspace = m.workspace > most->workspace ? m.workspace : most->workspace;
+    most->parameters = m.parameters;
+    most->gradients = m.gradients > most->gradients ? m.gradients : most->gradients;
 }
 
 void fct_net_memory(const fct_net *n, fct_graph_memory *out)
 {
-    fct_graph *all[] = { n->train[0], n->train[1], n->eval };
     *out = (fct_graph_memory){ 0 };
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
-        fct_graph_memory m = { 0 };
-        if (!all[i])
-            continue;
-        fct_graph_memory_plan(all[i], &m);
-        out->activations = m.activations > out->activations ? m.activations : out->activations;
-        out->workspace = m.workspace > out->workspace ? m.workspace : out->workspace;
-        out->parameters = m.parameters;
-        out->gradients = m.gradients > out->gradients ? m.gradients : out->gradients;
-    }
+    for (int i = 0; i < n->trains; i++)
+        most_memory(out, n->train[i].graph);
+    if (n->eval)
+        most_memory(out, n->eval);
 }

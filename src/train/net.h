@@ -16,6 +16,7 @@ typedef struct {
     int64_t tail;      // global pictures of an epoch's short last batch; 0: none
     int64_t eval_rows; // pictures of this rank at a time in evaluation
     int sync_bn;
+    int shards; // > 0: graphs for each of so many slices of a batch; 0: for this rank's slice
     size_t bucket_bytes;
     int plan_only; // compile, take no memory
 } fct_net_spec;
@@ -26,7 +27,11 @@ typedef struct {
     fct_params *params;
     fct_arena *arena;
     fct_buckets *buckets; // NULL when it does not train
-    fct_graph *train[2];  // for `batch` and for `tail`; NULL where this rank has no row of it
+    struct {
+        int64_t rows, global_rows;
+        fct_graph *graph;
+    } train[4]; // slices of `batch` and of `tail`, each of at most two sizes
+    int trains;
     fct_graph *eval;
     int log_var; // its parameter, -1: none
 } fct_net;
@@ -34,9 +39,8 @@ typedef struct {
 // Collective when training (the buckets).
 fct_status fct_net_create(const fct_net_spec *spec, fct_net **out);
 void fct_net_destroy(fct_net *n); // collective when training
-// The graph for a global training batch of that many pictures, NULL when this rank has no row of
-// it.
-fct_graph *fct_net_graph(const fct_net *n, int64_t global_rows);
+// The graph for so many rows of a global training batch of that many pictures; NULL: there is none.
+fct_graph *fct_net_graph(const fct_net *n, int64_t rows, int64_t global_rows);
 void fct_net_memory(const fct_net *n, fct_graph_memory *out);
 
 #endif

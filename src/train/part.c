@@ -3,7 +3,7 @@
 // split into when gradients are accumulated.
 #include <math.h>
 
-#include "trainer.h"
+#include "part.h"
 
 // The hooks differ in their context: gradients go to the buckets, sums to the communicator.
 typedef struct {
@@ -28,8 +28,8 @@ static fct_status zero_log_var_grad(fct_trainer *t)
                                : fct_params_set_grad(t->net->params, t->net->log_var, zero);
 }
 
-static fct_status on_all(fct_trainer *t, fct_vec_op op, fct_buffer *to, fct_buffer *from,
-                         double factor)
+fct_status fct_part_vec(fct_trainer *t, fct_vec_op op, fct_buffer *to, fct_buffer *from,
+                        double factor)
 {
     fct_backend *b = t->net->backend;
     fct_vec_args a = { .n = fct_params_bytes(t->net->params) / sizeof(float),
@@ -45,13 +45,13 @@ static fct_status forward(fct_graph *g, const fct_batch *b, const fct_graph_hook
     return fct_graph_forward(g, hooks);
 }
 
-static fct_status forward_backward(fct_trainer *t, const fct_batch *b, const double *denominator,
-                                   const fct_graph_hooks *hooks, fct_sums *sums)
+fct_status fct_part_backward(fct_trainer *t, const fct_batch *b, const double *denominator,
+                             const fct_graph_hooks *hooks, fct_sums *sums)
 {
-    fct_graph *g = fct_net_graph(t->net, b->global_rows);
+    fct_graph *g = fct_net_graph(t->net, b->rows, b->global_rows);
     if (b->rows == 0) { // nothing fell to this rank: its share of every gradient is zero
-        FCT_TRY(on_all(t, FCT_VEC_FILL, fct_params_grads(t->net->params), NULL, 0));
-        return hooks->grad_ready
+        FCT_TRY(fct_part_vec(t, FCT_VEC_FILL, fct_params_grads(t->net->params), NULL, 0));
+        return hooks && hooks->grad_ready
                    ? hooks->grad_ready(hooks->ctx, 0, fct_params_bytes(t->net->params))
                    : FCT_OK;
     }
@@ -63,25 +63,27 @@ static fct_status forward_backward(fct_trainer *t, const fct_batch *b, const dou
     return fct_graph_backward(g, hooks);
 }
 
-// The losses before the first step, which auto_initial divides by. All ranks together.
-static fct_status find_initial(fct_trainer *t, const fct_batch *b, const fct_graph_hooks *hooks)
+fct_status fct_part_losses(fct_trainer *t, const fct_batch *b, const fct_graph_hooks *hooks,
+                           fct_sums *sums)
 {
-    double loss[FCT_MAX_TASKS] = { 0 }, none[FCT_TASKS] = { 0 };
-    fct_sums sums = { { 0 } };
-    fct_graph *g = fct_net_graph(t->net, b->global_rows);
-    if (b->rows > 0) {
-        FCT_TRY(forward(g, b, hooks));
-        FCT_TRY(fct_tasks_compute(&t->tasks, g, b, none, 0, &t->outputs, &sums));
-    }
-    FCT_TRY(fct_comm_reduce_f64(t->comm, sums.v, FCT_SUMS, FCT_SUM));
-    fct_tasks_losses(&t->tasks, &sums, loss);
+    const double none[FCT_TASKS] = { 0 };
+    fct_graph *g = fct_net_graph(t->net, b->rows, b->global_rows);
+    if (b->rows == 0)
+        return FCT_OK;
+    FCT_TRY(forward(g, b, hooks));
+    return fct_tasks_compute(&t->tasks, g, b, none, 0, &t->outputs, sums);
+}
+
+void fct_part_set_initial(fct_trainer *t, const fct_sums *sums)
+{
+    double loss[FCT_MAX_TASKS] = { 0 };
+    fct_tasks_losses(&t->tasks, sums, loss);
     for (int i = 0; i < t->tasks.balance.tasks; i++)
         if (t->tasks.initial[i] <= 0 && isfinite(loss[i]))
             t->tasks.initial[i] = loss[i];
-    return FCT_OK;
 }
 
-static int lacks_initial(const fct_trainer *t)
+int fct_part_lacks_initial(const fct_trainer *t)
 {
     int lacks = 0;
     for (int i = 0; i < t->tasks.balance.tasks; i++)
@@ -89,30 +91,68 @@ static int lacks_initial(const fct_trainer *t)
     return lacks && t->tasks.balance.kind == FCT_BALANCE_AUTO_INITIAL;
 }
 
-// Gradients of the parts are set aside, weighted by their share of the pictures (the batch
-// statistics among them are means, which is why a plain sum would not do); the last part starts the
-// all-reduce.
-fct_status fct_trainer_part(fct_trainer *t, const fct_batch *b, const double *denominator, int part,
-                            int parts, fct_sums *sums)
+// The losses before the first step, which auto_initial divides by. All ranks together.
+static fct_status find_initial(fct_trainer *t, const fct_batch *b, const fct_graph_hooks *hooks)
+{
+    fct_sums sums = { { 0 } };
+    FCT_TRY(fct_part_losses(t, b, hooks, &sums));
+    FCT_TRY(fct_comm_reduce_f64(t->comm, sums.v, FCT_SUMS, FCT_SUM));
+    fct_part_set_initial(t, &sums);
+    return FCT_OK;
+}
+
+// Weighted by their share of the pictures: the batch statistics among them are means, which is why
+// a plain sum would not do.
+fct_status fct_part_set_aside(fct_trainer *t, double share, int part, int parts)
+{
+    fct_buffer *grads = fct_params_grads(t->net->params);
+    if (parts == 1)
+        return FCT_OK;
+    if (part == 0)
+        FCT_TRY(fct_part_vec(t, FCT_VEC_FILL, t->accumulated, NULL, 0));
+    FCT_TRY(fct_part_vec(t, FCT_VEC_AXPY, t->accumulated, grads, share));
+    if (part < parts - 1)
+        return FCT_OK;
+    FCT_TRY(fct_part_vec(t, FCT_VEC_COPY, grads, t->accumulated, 0));
+    return t->net->backend->ops->sync(t->net->backend);
+}
+
+double fct_part_weigh(const fct_trainer *t, const fct_batch *b, const double *denominator,
+                      double *out)
+{
+    double share = (double)b->global_rows / (double)t->step_rows;
+    for (int i = 0; i < FCT_TASKS; i++)
+        out[i] = denominator[i] * share;
+    return share;
+}
+
+// The last part starts the all-reduce.
+static fct_status plain_part(fct_trainer *t, const fct_batch *b, const double *denominator,
+                             int part, int parts, fct_sums *sums)
 {
     hook_ctx ctx = { t->net->buckets, t->comm };
     fct_graph_hooks hooks = { .ctx = &ctx, .sum_ranks = sum_hook };
-    double scaled[FCT_TASKS], share = (double)b->global_rows / (double)t->step_rows;
-    for (int i = 0; i < FCT_TASKS; i++)
-        scaled[i] = denominator[i] * share;
-    if (lacks_initial(t))
+    double weighed[FCT_TASKS], share = fct_part_weigh(t, b, denominator, weighed);
+    if (fct_part_lacks_initial(t))
         FCT_TRY(find_initial(t, b, &hooks));
     hooks.grad_ready = parts == 1 ? ready_hook : NULL;
-    FCT_TRY(forward_backward(t, b, scaled, &hooks, sums));
-    if (parts == 1)
-        return FCT_OK;
-    fct_buffer *grads = fct_params_grads(t->net->params);
-    if (part == 0)
-        FCT_TRY(on_all(t, FCT_VEC_FILL, t->accumulated, NULL, 0));
-    FCT_TRY(on_all(t, FCT_VEC_AXPY, t->accumulated, grads, share));
-    if (part < parts - 1)
-        return FCT_OK;
-    FCT_TRY(on_all(t, FCT_VEC_COPY, grads, t->accumulated, 0));
-    FCT_TRY(t->net->backend->ops->sync(t->net->backend));
-    return fct_buckets_ready(t->net->buckets, 0, fct_params_bytes(t->net->params));
+    FCT_TRY(fct_part_backward(t, b, weighed, &hooks, sums));
+    FCT_TRY(fct_part_set_aside(t, share, part, parts));
+    return parts > 1 && part == parts - 1
+               ? fct_buckets_ready(t->net->buckets, 0, fct_params_bytes(t->net->params))
+               : FCT_OK;
 }
+
+static fct_status plain_sum_gradients(fct_trainer *t, double *waited_s)
+{
+    FCT_TRY(fct_buckets_wait(t->net->buckets));
+    *waited_s = fct_buckets_waited_s(t->net->buckets);
+    return FCT_OK;
+}
+
+static fct_status plain_sum_losses(fct_trainer *t, fct_sums *sums)
+{
+    return fct_comm_reduce_f64(t->comm, sums->v, FCT_SUMS, FCT_SUM);
+}
+
+const fct_step_way fct_step_plain = { plain_part, plain_sum_gradients, plain_sum_losses };

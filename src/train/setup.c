@@ -112,31 +112,86 @@ static fct_status make_augment(fct_trainer *t)
     return fct_augment_create(&s, info->landmarks, info->landmark_name, &t->augment);
 }
 
+// The pictures of one loader batch: of the whole global batch, or of a part of it.
+static fct_status batch_rows(const fct_trainer *t, int64_t *out)
+{
+    const fct_options *o = t->o;
+    const int64_t people = o->sampler_identities_per_batch,
+                  pictures = o->sampler_images_per_identity;
+    int is_pk = !strcmp(o->sampler_kind, "pk");
+    int64_t whole = is_pk ? people * pictures : o->data_batch_size;
+    if (is_pk && whole != o->data_batch_size && fct_comm_rank(t->comm) == 0)
+        FCT_WARN("sampler.kind=pk: a batch is %lld people x %lld pictures = %lld; data.batch_size "
+                 "%lld is not used",
+                 (long long)people, (long long)pictures, (long long)whole,
+                 (long long)o->data_batch_size);
+    if ((is_pk ? people : whole) % o->train_accumulate)
+        return FCT_FAIL(FCT_E_ARG, "%s %lld cannot be split into train.accumulate %lld equal parts",
+                        is_pk ? "sampler.identities_per_batch" : "data.batch_size",
+                        (long long)(is_pk ? people : whole), (long long)o->train_accumulate);
+    *out = whole / o->train_accumulate;
+    return FCT_OK;
+}
+
+// (pictures) the person on each, -1 none; the caller frees.
+static fct_status list_identities(const fct_trainer *t, int32_t **out)
+{
+    const fct_mix_info *info = fct_mix_describe(t->train_mix);
+    if (info->identities == 0 || info->identities > INT32_MAX)
+        return FCT_FAIL(FCT_E_ARG,
+                        "sampler.kind is pk, but the training data has %s identities\n"
+                        "facet inspect shows what a packed set holds; shuffle, weighted "
+                        "and balanced need none",
+                        info->identities ? "too many" : "no");
+    int32_t *list = malloc((size_t)info->pictures * sizeof *list);
+    if (!list)
+        return FCT_FAIL_NOMEM((size_t)info->pictures * sizeof *list, "the identities");
+    for (int64_t i = 0; i < info->pictures; i++) {
+        fct_labels labels;
+        fct_mix_labels(t->train_mix, i, &labels);
+        list[i] = (int32_t)labels.identity;
+    }
+    *out = list;
+    return FCT_OK;
+}
+
+static fct_status create_samplers(fct_trainer *t, fct_sampler_spec *s)
+{
+    int32_t *identity = NULL;
+    if (s->kind == FCT_SAMPLER_PK) {
+        FCT_TRY(list_identities(t, &identity));
+        s->label = identity;
+        s->classes = (int)fct_mix_describe(t->train_mix)->identities;
+    } else if (s->batch > s->pictures)
+        s->batch = s->pictures;
+    fct_status status = fct_sampler_create(s, &t->sampler);
+    if (status == FCT_OK)
+        status = fct_sampler_create(s, &t->plan);
+    free(identity);
+    return status;
+}
+
 static fct_status make_sampler(fct_trainer *t)
 {
     const fct_options *o = t->o;
     const fct_mix_info *info = fct_mix_describe(t->train_mix);
-    if (o->data_batch_size % o->train_accumulate)
-        return FCT_FAIL(
-            FCT_E_ARG,
-            "data.batch_size %lld cannot be split into train.accumulate %lld equal parts",
-            (long long)o->data_batch_size, (long long)o->train_accumulate);
-    int64_t part = o->data_batch_size / o->train_accumulate;
     fct_sampler_spec s = { .pictures = info->pictures,
                            .label = fct_mix_expressions(t->train_mix),
                            .classes = info->classes,
-                           .batch = part < info->pictures ? part : info->pictures,
                            .drop_last = !strcmp(o->data_last_batch, "drop"),
+                           .images = (int)o->sampler_images_per_identity,
+                           .skip_few = !strcmp(o->sampler_few, "skip"),
                            .seed = (uint64_t)o->train_seed };
+    FCT_TRY(batch_rows(t, &s.batch));
     FCT_TRY(fct_sampler_parse(o->sampler_kind, &s.kind));
-    FCT_TRY(fct_sampler_create(&s, &t->sampler));
-    FCT_TRY(fct_sampler_create(&s, &t->plan));
+    FCT_TRY(create_samplers(t, &s));
     t->picture = calloc((size_t)s.batch, sizeof *t->picture);
     if (!t->picture)
         return FCT_FAIL_NOMEM((size_t)s.batch * sizeof *t->picture, "a batch's numbers");
     t->batches = fct_sampler_steps(t->sampler);
     t->steps = (t->batches + o->train_accumulate - 1) / o->train_accumulate;
     int64_t tail = fct_sampler_batch_size(t->sampler, t->batches - 1);
+    t->epoch_pictures = (t->batches - 1) * s.batch + tail;
     if (o->train_sync_bn && tail < fct_comm_size(t->comm))
         return FCT_FAIL(FCT_E_ARG,
                         "train.sync_bn: the last batch of an epoch has %lld pictures for %d ranks\n"
@@ -150,12 +205,13 @@ static fct_status make_net(fct_trainer *t)
     const fct_options *o = t->o;
     int64_t full = fct_sampler_batch_size(t->sampler, 0),
             tail = fct_sampler_batch_size(t->sampler, t->batches - 1);
-    int64_t low, high;
-    fct_sampler_slice(full, 0, fct_comm_size(t->comm), &low, &high);
+    int64_t low, high, shards = o->train_exact ? o->train_exact_shards : 0;
+    fct_sampler_slice(full, 0, shards ? (int)shards : fct_comm_size(t->comm), &low, &high);
     int is_half = !strcmp(o->data_normalize, "half");
     fct_net_spec s = { .comm = t->comm,
                        .backend = o->cluster_backend,
                        .threads = t->cores.threads,
+                       .shards = (int)shards,
                        .batch = full,
                        .tail = tail == full ? 0 : tail,
                        .eval_rows = o->eval_batch_size ? o->eval_batch_size : high - low,
@@ -198,6 +254,8 @@ static fct_status make_optim(fct_trainer *t)
     if (o->train_accumulate > 1)
         FCT_TRY(t->net->backend->ops->alloc(t->net->backend, fct_params_bytes(t->net->params),
                                             &t->accumulated));
+    if (o->train_exact)
+        FCT_TRY(fct_exact_create(t));
     return fct_params_init(t->net->params, (uint64_t)o->train_seed);
 }
 
@@ -262,7 +320,7 @@ static fct_status make_loader(fct_trainer *t)
                              .pck_alpha = o->eval_pck_alpha };
     FCT_TRY(fct_evaluator_create(&e, &t->evaluator));
     int64_t low, high, full = fct_sampler_batch_size(t->sampler, 0);
-    fct_sampler_slice(full, fct_comm_rank(t->comm), fct_comm_size(t->comm), &low, &high);
+    fct_sampler_slice(full, 0, fct_comm_size(t->comm), &low, &high); // rank 0 has the most
     return fct_outputs_create(&t->tasks, high - low, &t->outputs);
 }
 
@@ -281,6 +339,7 @@ static void name_mode(fct_trainer *t)
 
 static fct_status prepare_data(fct_trainer *t)
 {
+    FCT_TRY(fct_exact_check(t->o, fct_comm_size(t->comm)));
     FCT_TRY(open_data(t));
     FCT_TRY(make_augment(t));
     FCT_TRY(make_sampler(t));
@@ -295,6 +354,12 @@ static fct_status prepare_run(fct_trainer *t)
     return make_loader(t);
 }
 
+// Another number of threads may add in another order: exactness cannot follow each rank's cores.
+static int wanted_threads(const fct_options *o)
+{
+    return o->train_exact && o->cluster_threads == 0 ? 1 : (int)o->cluster_threads;
+}
+
 fct_status fct_trainer_create(const fct_train_spec *spec, fct_trainer **out)
 {
     fct_trainer *t = calloc(1, sizeof *t);
@@ -304,7 +369,8 @@ fct_status fct_trainer_create(const fct_train_spec *spec, fct_trainer **out)
     t->o = spec->options;
     t->comm = spec->comm;
     t->best = (double)NAN;
-    fct_status status = fct_cores_find(t->comm, t->o->cluster_bind, (int)t->o->cluster_threads,
+    t->way = t->o->train_exact ? &fct_step_exact : &fct_step_plain;
+    fct_status status = fct_cores_find(t->comm, t->o->cluster_bind, wanted_threads(t->o),
                                        (int)t->o->data_num_workers, &t->cores);
     if (status == FCT_OK)
         status = fct_comm_agree(t->comm, prepare_data(t), "opening the data");
@@ -337,6 +403,7 @@ void fct_trainer_destroy(fct_trainer *t)
     fct_augment_destroy(t->augment);
     fct_outputs_release(&t->outputs);
     fct_optim_destroy(t->optim);
+    fct_exact_destroy(t);
     if (t->accumulated)
         t->net->backend->ops->release(t->net->backend, t->accumulated);
     fct_net_destroy(t->net);

@@ -190,6 +190,11 @@ static fct_status check_same_order(const fct_options *now, const fct_options *th
         { "data.last_batch", strcmp(now->data_last_batch, "drop"),
           strcmp(then->data_last_batch, "drop") },
         { "sampler.kind", strcmp(now->sampler_kind, then->sampler_kind), 0 },
+        { "sampler.identities_per_batch", now->sampler_identities_per_batch,
+          then->sampler_identities_per_batch },
+        { "sampler.images_per_identity", now->sampler_images_per_identity,
+          then->sampler_images_per_identity },
+        { "sampler.few", strcmp(now->sampler_few, then->sampler_few), 0 },
         { "optim.optimizer", strcmp(now->optim_optimizer, then->optim_optimizer), 0 },
     };
     for (size_t i = 0; i < sizeof number / sizeof *number; i++)
@@ -198,6 +203,10 @@ static fct_status check_same_order(const fct_options *now, const fct_options *th
                             "resume: %s is not what it was in the checkpoint\n"
                             "give it as it was, or start a new run with init.from",
                             number[i].key);
+    if (now->train_exact != then->train_exact ||
+        (now->train_exact && now->train_exact_shards != then->train_exact_shards))
+        FCT_WARN("resume: train.exact or train.exact_shards differ from the checkpoint's: the bits "
+                 "will not be those of one whole run");
     if (now->train_epochs != then->train_epochs ||
         now->optim_learning_rate != then->optim_learning_rate)
         FCT_WARN("resume: train.epochs or optim.learning_rate differ from the checkpoint's: the "

@@ -70,7 +70,7 @@ static fct_status train_batches(fct_trainer *t, int parts, fct_sums *sums, int *
         FCT_TRY(agree_on_batch(t, fct_loader_next(t->loader, &b), stop));
         if (t->spec->order_file)
             FCT_TRY(fct_comm_agree(t->comm, write_order(t, b), "writing the order"));
-        fct_status status = fct_trainer_part(t, b, denominator, part, parts, sums);
+        fct_status status = t->way->part(t, b, denominator, part, parts, sums);
         if (status != FCT_OK) { // the others are on their way into a collective: tell them
             fct_comm_cancel(t->comm, status);
             return status;
@@ -145,10 +145,9 @@ fct_status fct_trainer_step(fct_trainer *t, fct_step_report *out)
     *out = (fct_step_report){ 0 };
     t->suspects.n = 0;
     FCT_TRY(train_batches(t, parts, &sums, &out->stop));
-    FCT_TRY(fct_buckets_wait(t->net->buckets));
-    out->waited_comm_s = fct_buckets_waited_s(t->net->buckets);
+    FCT_TRY(t->way->sum_gradients(t, &out->waited_comm_s));
     FCT_TRY(or_cancel(t, look_for_bad(t, &sums, &out->norm)));
-    FCT_TRY(fct_comm_reduce_f64(t->comm, sums.v, FCT_SUMS, FCT_SUM));
+    FCT_TRY(t->way->sum_losses(t, &sums));
     FCT_TRY(update(t, &sums, out));
     out->pictures = t->step_rows;
     sums.v[FCT_SUM_TOTAL] = out->total * (double)t->step_rows;

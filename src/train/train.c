@@ -54,8 +54,7 @@ static fct_status train_epoch(fct_trainer *t, epoch_end *how)
     *how = EPOCH_DONE;
     snprintf(title, sizeof title, "epoch %lld/%lld", (long long)t->at.epoch + 1,
              (long long)t->epochs);
-    fct_progress_start(&bar, title, "pictures", fct_mix_describe(t->train_mix)->pictures,
-                       !is_boss(t));
+    fct_progress_start(&bar, title, "pictures", t->epoch_pictures, !is_boss(t));
     double waited = fct_loader_waited_s(t->loader), start_s = fct_clock_s();
     while (t->at.batch < t->batches) {
         fct_step_report r;

@@ -37,7 +37,23 @@ typedef struct { // of this rank, in the step under way: pictures whose loss is 
     int64_t n, picture[FCT_SUSPECTS]; // n counts all of them
 } fct_suspects;
 
+typedef struct fct_trainer fct_trainer;
+typedef struct fct_exact fct_exact;
+
+// How a step comes from batches to gradients; chosen once. Collective.
 typedef struct {
+    // Forward, losses, backward of one of an optimiser step's batches; `denominator` (FCT_TASKS) is
+    // the whole step's.
+    fct_status (*part)(fct_trainer *t, const fct_batch *b, const double *denominator, int part,
+                       int parts, fct_sums *sums);
+    // After the last part: gradients, then sums, are those of all ranks. A step that one rank wants
+    // skipped (FCT_SUM_SKIPPED) is skipped by all.
+    fct_status (*sum_gradients)(fct_trainer *t, double *waited_s);
+    fct_status (*sum_losses)(fct_trainer *t, fct_sums *sums);
+} fct_step_way;
+extern const fct_step_way fct_step_plain, fct_step_exact; // part.c, exact.c
+
+struct fct_trainer {
     const fct_train_spec *spec;
     const fct_options *o;
     fct_comm *comm;
@@ -50,6 +66,7 @@ typedef struct {
     fct_sampler *sampler;
     fct_loader *loader;
     int64_t batches, steps; // loader batches and optimiser steps of an epoch
+    int64_t epoch_pictures; // that these hold
     int64_t epochs, eval_every;
     fct_sampler
         *plan; // the same order again, for the denominators: the loader's threads own `sampler`
@@ -57,6 +74,9 @@ typedef struct {
     int64_t step_rows; // pictures of the optimiser step under way
 
     fct_cores cores;
+    const fct_step_way *way;
+    fct_exact *exact; // NULL unless train.exact
+
     fct_tasks tasks;
     fct_net *net;
     fct_outputs outputs;
@@ -75,16 +95,17 @@ typedef struct {
     double best;   // best value so far that is saved or being saved, larger is better; NaN before
     int64_t steps_here;       // taken by this process
     double seconds, waited_s; // of this epoch so far, stretches before a resume included
-} fct_trainer;
+};
 
 // setup.c. Collective. Data, network, optimiser, schedule; no file is written yet.
 fct_status fct_trainer_create(const fct_train_spec *spec, fct_trainer **out);
 void fct_trainer_destroy(fct_trainer *t);
 
-// part.c. Collective. Forward, losses, backward of one of an optimiser step's batches;
-// `denominator` (FCT_TASKS) is the whole step's.
-fct_status fct_trainer_part(fct_trainer *t, const fct_batch *b, const double *denominator, int part,
-                            int parts, fct_sums *sums);
+// exact.c
+fct_status fct_exact_check(const fct_options *o, int ranks); // E_ARG where exactness cannot be
+fct_status fct_exact_create(fct_trainer *t);
+void fct_exact_destroy(fct_trainer *t);
+int fct_exact_levels(int64_t shards, int ranks); // gradient buffers that the tree holds on a rank
 
 // bad_step.c. Not collective. Remembers the rows of the batch just computed whose loss is not
 // finite.

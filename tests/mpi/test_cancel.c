@@ -53,12 +53,19 @@ static fct_status in_buckets(fct_comm *c)
     return status != FCT_OK ? status : fct_buckets_wait(buckets);
 }
 
+static fct_status in_tree(fct_comm *c)
+{
+    static float v[1 << 20];
+    return fct_comm_sum_tree_f32(c, v, sizeof v / sizeof *v);
+}
+
 static const struct {
     const char *name;
     fct_status (*wait)(fct_comm *c);
-} cases[] = { { "reduce", in_reduce },   { "broadcast", in_broadcast }, { "gather", in_gather },
-              { "barrier", in_barrier }, { "agree", in_agree },         { "same", in_same },
-              { "buckets", in_buckets } };
+} cases[] = { { "reduce", in_reduce },   { "broadcast", in_broadcast },
+              { "gather", in_gather },   { "barrier", in_barrier },
+              { "agree", in_agree },     { "same", in_same },
+              { "buckets", in_buckets }, { "tree", in_tree } };
 
 static void test_others_learn_why_soon(fct_comm *c, fct_status (*wait)(fct_comm *c))
 {

@@ -47,6 +47,57 @@ static void test_reduce_has_the_same_bits_on_all_ranks(fct_comm *c)
     CLAIM(c, fct_comm_same(c, bits, "sum") == FCT_OK);
 }
 
+// The tree over 8 leaves, added as the model says: one number at a time, pairs of neighbours first.
+static float leaf(int shard, int i)
+{
+    return 1.0F / (float)(3 + i % 1009 + 7 * shard) * (float)(shard % 2 ? -1 : 1);
+}
+
+static float tree(int low, int leaves, int i)
+{
+    if (leaves == 1)
+        return leaf(low, i);
+    volatile float left = tree(low, leaves / 2, i), right = tree(low + leaves / 2, leaves / 2, i);
+    return left + right;
+}
+
+static double tree_f64(int low, int leaves, int i)
+{
+    return leaves == 1 ? (double)leaf(low, i) / 3
+                       : tree_f64(low, leaves / 2, i) + tree_f64(low + leaves / 2, leaves / 2, i);
+}
+
+// A4: every rank holds the subtree of its leaves; the result is that of 8 ranks with one each.
+static void test_sum_tree_has_the_bits_of_the_model_for_every_number_of_ranks(fct_comm *c)
+{
+    enum { LEAVES = 8, N = 300001 }; // several pieces, and a rest
+    int ranks = fct_comm_size(c), mine = LEAVES / ranks, low = fct_comm_rank(c) * mine, wrong = 0;
+    float *v = malloc(N * sizeof *v);
+    double d[5];
+    if (ranks & (ranks - 1)) {
+        CLAIM(c, fct_comm_sum_tree_f64(c, d, 1) == FCT_E_ARG);
+        CLAIM(c, strstr(fct_fail_text(), "needs 1, 2, 4, 8 .. ranks") != NULL);
+        CLAIM(c, !fct_comm_is_cancelled(c));
+        free(v);
+        return;
+    }
+    for (int i = 0; v && i < N; i++)
+        v[i] = tree(low, mine, i);
+    for (int i = 0; i < 5; i++)
+        d[i] = tree_f64(low, mine, i);
+    CLAIM(c, v && fct_comm_sum_tree_f32(c, v, N) == FCT_OK);
+    CLAIM(c, fct_comm_sum_tree_f64(c, d, 5) == FCT_OK);
+    CLAIM(c, fct_comm_sum_tree_f32(c, v, 0) == FCT_OK);
+    for (int i = 0; v && i < N; i++) {
+        float want = tree(0, LEAVES, i);
+        wrong += memcmp(&v[i], &want, sizeof want) != 0;
+    }
+    for (int i = 0; i < 5; i++)
+        wrong += d[i] != tree_f64(0, LEAVES, i);
+    CLAIM(c, wrong == 0);
+    free(v);
+}
+
 static void test_broadcast_reaches_everyone_from_any_root(fct_comm *c)
 {
     enum { N = 3 << 20 };
@@ -137,6 +188,7 @@ int main(void)
     test_reduce_gives_sum_max_and_min(c);
     test_reduce_in_pieces_equals_reduce_in_one(c);
     test_reduce_has_the_same_bits_on_all_ranks(c);
+    test_sum_tree_has_the_bits_of_the_model_for_every_number_of_ranks(c);
     test_broadcast_reaches_everyone_from_any_root(c);
     gather_in_rank_order(c, 5);
     gather_in_rank_order(c, 1500000);

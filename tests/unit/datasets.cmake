@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # datasets/: shards, sets, samplers, augmentation, loader.
 fct_unit_test(test_sampler LINKS facet_datasets)
+fct_unit_test(test_sampler_pk LINKS facet_datasets)
+fct_unit_test(test_resume_order SOURCES shard_maker.c LINKS facet_datasets)
 fct_unit_test(test_shard SOURCES shard_maker.c LINKS facet_datasets)
 fct_unit_test(test_augment LINKS facet_datasets)
 add_executable(augment_probe augment_probe.c)

@@ -181,7 +181,25 @@ static void test_sampler_slices_concatenate_to_the_global_batch(void **state)
             }
             assert_int_equal(end, batch);
             assert_true(most - least <= 1);
+            int64_t low, high;
+            fct_sampler_slice(batch, 0, ranks, &low, &high);
+            assert_int_equal(high - low, most);
         }
+}
+
+static void test_sampler_slices_nest(void **state)
+{
+    (void)state;
+    for (int64_t batch = 0; batch < 70; batch++)
+        for (int ranks = 1; ranks < 10; ranks++)
+            for (int each = 1; each < 9; each++)
+                for (int rank = 0; rank < ranks; rank++) {
+                    int64_t low, high, first, end, unused;
+                    fct_sampler_slice(batch, rank, ranks, &low, &high);
+                    fct_sampler_slice(batch, rank * each, ranks * each, &first, &unused);
+                    fct_sampler_slice(batch, rank * each + each - 1, ranks * each, &unused, &end);
+                    assert_true(first == low && end == high);
+                }
 }
 
 static void test_sampler_weighted_draws_classes_alike(void **state)
@@ -329,6 +347,7 @@ int main(void)
         cmocka_unit_test(test_sampler_shuffle_gives_every_order_alike),
         cmocka_unit_test(test_sampler_seeks_to_what_running_there_gives),
         cmocka_unit_test(test_sampler_slices_concatenate_to_the_global_batch),
+        cmocka_unit_test(test_sampler_slices_nest),
         cmocka_unit_test(test_sampler_weighted_draws_classes_alike),
         cmocka_unit_test(test_sampler_balanced_classes_take_turns),
         cmocka_unit_test(test_sampler_balanced_passes_through_a_class_before_repeating),

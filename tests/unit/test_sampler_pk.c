@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: Apache-2.0
+// PK sampling's promises: P different people with K pictures each, everybody in every epoch, every
+// picture within ceil(n / K) epochs, and a function of (seed, epoch, step) alone.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "facet/sampler.h"
+
+enum { PEOPLE = 37, MOST = 23, PICTURES = 700, P = 7, K = 4, BATCH = P * K };
+
+static int32_t label[PICTURES];
+static int count[PEOPLE]; // pictures of each person
+static int64_t batch[BATCH];
+
+// Person c has 1 + 7 c mod 23 pictures, spread over the set; the rest belong to nobody.
+static void make_people(void)
+{
+    memset(count, 0, sizeof count);
+    for (int i = 0; i < PICTURES; i++) {
+        int c = i * 11 % (PEOPLE + 3);
+        label[i] = c < PEOPLE && count[c] < 1 + c * 7 % MOST ? c : -1;
+        if (label[i] >= 0)
+            count[c]++;
+    }
+}
+
+static fct_sampler_spec spec_of(int skip_few)
+{
+    make_people();
+    return (fct_sampler_spec){ .kind = FCT_SAMPLER_PK,
+                               .pictures = PICTURES,
+                               .label = label,
+                               .classes = PEOPLE,
+                               .batch = BATCH,
+                               .images = K,
+                               .skip_few = skip_few,
+                               .seed = 42 };
+}
+
+static fct_sampler *make(int skip_few)
+{
+    fct_sampler *s = NULL;
+    fct_sampler_spec spec = spec_of(skip_few);
+    assert_int_equal(fct_sampler_create(&spec, &s), FCT_OK);
+    return s;
+}
+
+static int takes_part(int c, int skip_few)
+{
+    return count[c] >= (skip_few ? K : 1);
+}
+
+// K pictures of one person, none twice unless there are fewer than K.
+static int check_person(const int64_t *picture)
+{
+    int32_t c = label[picture[0]];
+    int again = 0;
+    assert_in_range(c, 0, PEOPLE - 1);
+    for (int i = 0; i < K; i++) {
+        assert_int_equal(label[picture[i]], c);
+        for (int j = 0; j < i; j++)
+            again += picture[i] == picture[j];
+    }
+    if (count[c] >= K)
+        assert_int_equal(again, 0);
+    if (count[c] == 3)
+        assert_int_equal(again, 1); // as evenly as can be
+    return c;
+}
+
+static void test_pk_batches_are_p_different_people_with_k_pictures(void **state)
+{
+    (void)state;
+    for (int skip_few = 0; skip_few < 2; skip_few++) {
+        fct_sampler *s = make(skip_few);
+        for (int64_t epoch = 0; epoch < 30; epoch++)
+            for (int64_t step = 0; step < fct_sampler_steps(s); step++) {
+                uint8_t seen[PEOPLE] = { 0 };
+                assert_int_equal(fct_sampler_batch_size(s, step), BATCH);
+                assert_int_equal(fct_sampler_batch(s, epoch, step, batch), FCT_OK);
+                for (int p = 0; p < P; p++)
+                    assert_int_equal(seen[check_person(batch + p * K)]++, 0);
+            }
+        fct_sampler_destroy(s);
+    }
+}
+
+static void test_pk_shows_everybody_in_every_epoch(void **state)
+{
+    (void)state;
+    for (int skip_few = 0; skip_few < 2; skip_few++) {
+        fct_sampler *s = make(skip_few);
+        int people = 0;
+        for (int c = 0; c < PEOPLE; c++)
+            people += takes_part(c, skip_few);
+        assert_true(people % P != 0); // so the last batch is filled up
+        assert_int_equal(fct_sampler_steps(s), (people + P - 1) / P);
+        for (int64_t epoch = 0; epoch < 10; epoch++) {
+            int turns[PEOPLE] = { 0 };
+            for (int64_t step = 0; step < fct_sampler_steps(s); step++) {
+                fct_sampler_batch(s, epoch, step, batch);
+                for (int p = 0; p < P; p++)
+                    turns[label[batch[p * K]]]++;
+            }
+            for (int c = 0; c < PEOPLE; c++)
+                if (takes_part(c, skip_few))
+                    assert_in_range(turns[c], 1, 2);
+                else
+                    assert_int_equal(turns[c], 0);
+        }
+        fct_sampler_destroy(s);
+    }
+}
+
+// Whole rounds of ceil(n / K) epochs show all n pictures; no picture waits longer than two rounds.
+static void test_pk_shows_every_picture_within_a_bounded_number_of_epochs(void **state)
+{
+    (void)state;
+    enum { EPOCHS = 60 };
+    static int last[PICTURES], longest[PICTURES];
+    fct_sampler *s = make(0);
+    memset(last, -1, sizeof last);
+    memset(longest, 0, sizeof longest);
+    for (int epoch = 0; epoch < EPOCHS; epoch++) {
+        for (int64_t step = 0; step < fct_sampler_steps(s); step++) {
+            fct_sampler_batch(s, epoch, step, batch);
+            for (int i = 0; i < BATCH; i++) {
+                int wait = epoch - last[batch[i]];
+                longest[batch[i]] = wait > longest[batch[i]] ? wait : longest[batch[i]];
+                last[batch[i]] = epoch;
+            }
+        }
+        for (int i = 0; i < PICTURES; i++) {
+            int rounds = label[i] < 0 ? 1 : (count[label[i]] + K - 1) / K;
+            if (label[i] >= 0 && epoch + 1 >= rounds)
+                assert_true(last[i] >= epoch + 1 - 2 * rounds);
+            if (label[i] >= 0 && (epoch + 1) % rounds == 0)
+                assert_true(last[i] >= epoch + 1 - rounds); // a whole round has just ended
+        }
+    }
+    for (int i = 0; i < PICTURES; i++)
+        if (label[i] >= 0)
+            assert_true(longest[i] < 2 * ((count[label[i]] + K - 1) / K));
+        else
+            assert_int_equal(last[i], -1);
+    fct_sampler_destroy(s);
+}
+
+static void test_pk_is_a_function_of_seed_epoch_and_step(void **state)
+{
+    (void)state;
+    int64_t again[BATCH], other[BATCH];
+    fct_sampler *s = make(0), *fresh = make(0), *reseeded = NULL;
+    fct_sampler_spec spec = spec_of(0);
+    int same = 0;
+    spec.seed++;
+    assert_int_equal(fct_sampler_create(&spec, &reseeded), FCT_OK);
+    for (int64_t epoch = 0; epoch < 5; epoch++)
+        for (int64_t step = 0; step < fct_sampler_steps(s); step++) {
+            fct_sampler_batch(s, epoch, step, batch);
+            fct_sampler_batch(fresh, (epoch * 3 + step) % 7, step, again); // wanders elsewhere
+            fct_sampler_batch(fresh, epoch, step, again);
+            assert_memory_equal(batch, again, sizeof batch);
+            fct_sampler_batch(reseeded, epoch, step, other);
+            same += !memcmp(batch, other, sizeof batch);
+        }
+    assert_int_equal(same, 0);
+    fct_sampler_destroy(s);
+    fct_sampler_destroy(fresh);
+    fct_sampler_destroy(reseeded);
+}
+
+// The order of people and the company of pictures change from epoch to epoch, round to round.
+static void test_pk_orders_epochs_and_rounds_differently(void **state)
+{
+    (void)state;
+    static int32_t one[64];
+    int64_t first[8], second[8], third[8];
+    fct_sampler *s = NULL;
+    fct_sampler_spec spec = {
+        .kind = FCT_SAMPLER_PK, .pictures = 64, .label = one, .classes = 1, .batch = 8, .images = 8
+    };
+    assert_int_equal(fct_sampler_create(&spec, &s), FCT_OK); // 8 epochs show all 64 pictures
+    fct_sampler_batch(s, 0, 0, first);
+    fct_sampler_batch(s, 1, 0, second);
+    fct_sampler_batch(s, 8, 0, third);
+    for (int i = 0; i < 64; i++)
+        assert_int_not_equal(first[i / 8], second[i % 8]);
+    assert_memory_not_equal(first, third, sizeof first);
+    fct_sampler_destroy(s);
+}
+
+static void test_pk_serves_very_many_people(void **state)
+{
+    (void)state;
+    enum { MANY = 399994 }; // two pictures each
+    int32_t *people = malloc(2 * MANY * sizeof *people);
+    uint8_t *turns = calloc(MANY, 1);
+    assert_true(people && turns);
+    for (int64_t i = 0; i < 2 * MANY; i++)
+        people[i] = (int32_t)(i % MANY);
+    fct_sampler *s = NULL;
+    fct_sampler_spec spec = { .kind = FCT_SAMPLER_PK,
+                              .pictures = 2 * MANY,
+                              .label = people,
+                              .classes = MANY,
+                              .batch = BATCH,
+                              .images = K };
+    assert_int_equal(fct_sampler_create(&spec, &s), FCT_OK);
+    assert_int_equal(fct_sampler_steps(s), MANY / P);
+    for (int64_t step = 0; step < MANY / P; step++) { // 7 divides: nobody comes twice
+        fct_sampler_batch(s, 3, step, batch);
+        for (int p = 0; p < P; p++)
+            assert_int_equal(turns[people[batch[p * K]]]++, 0);
+    }
+    fct_sampler_destroy(s);
+    free(turns);
+    free(people);
+}
+
+static void test_pk_refuses_what_cannot_be_sampled(void **state)
+{
+    (void)state;
+    fct_sampler *s = NULL;
+    fct_sampler_spec spec = spec_of(0);
+    spec.label = NULL;
+    assert_int_equal(fct_sampler_create(&spec, &s), FCT_E_ARG);
+    assert_non_null(strstr(fct_fail_text(), "the pk sampler needs identities"));
+    spec = spec_of(0);
+    spec.batch = BATCH + 1;
+    assert_int_equal(fct_sampler_create(&spec, &s), FCT_E_ARG);
+    spec = spec_of(0);
+    spec.batch = K * (PEOPLE + 1);
+    assert_int_equal(fct_sampler_create(&spec, &s), FCT_E_ARG);
+    assert_non_null(strstr(fct_fail_text(), "37 identities have at least 1 pictures, fewer than"));
+    spec.batch = K * PEOPLE;
+    spec.skip_few = 1;
+    assert_int_equal(fct_sampler_create(&spec, &s), FCT_E_ARG);
+    assert_null(s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_pk_batches_are_p_different_people_with_k_pictures),
+        cmocka_unit_test(test_pk_shows_everybody_in_every_epoch),
+        cmocka_unit_test(test_pk_shows_every_picture_within_a_bounded_number_of_epochs),
+        cmocka_unit_test(test_pk_is_a_function_of_seed_epoch_and_step),
+        cmocka_unit_test(test_pk_orders_epochs_and_rounds_differently),
+        cmocka_unit_test(test_pk_serves_very_many_people),
+        cmocka_unit_test(test_pk_refuses_what_cannot_be_sampled),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -32,7 +32,7 @@ static fct_status match(const fct_keys *keys, const survey *v, int32_t **out)
 static fct_status look(survey *v)
 {
     fct_pack_spec pack = { .input = v->folder, .format = "auto", .class_map = v->spec->class_map };
-    FCT_TRY(fct_scan_folder(v->folder, &v->scan));
+    FCT_TRY(fct_scan_folder(v->folder, NULL, &v->scan));
     if (v->scan.files == 0)
         return FCT_FAIL(FCT_E_FORMAT, "%s: no pictures, shards, checkpoint or run in this folder",
                         v->folder);

@@ -9,7 +9,7 @@
 #include "pack_parts.h"
 #include "shard_format.h"
 
-enum { FCT_PACK_DATA_AT = 4096, FCT_PACK_COLUMNS_MAX = 10, FCT_PACK_RANK_MAX = 3 };
+enum { FCT_PACK_COLUMNS_MAX = 10, FCT_PACK_RANK_MAX = 3 };
 
 // One chunked column, its first dimension the rows.
 typedef struct {

@@ -9,7 +9,14 @@
 
 #include "facet/pack.h"
 
-enum { FCT_PACK_SPLITS_MAX = 3, FCT_PACK_NAME_BYTES = 16, FCT_PLAN_SECTIONS = 7 };
+enum { FCT_PACK_SPLITS_MAX = 3, FCT_PACK_NAME_BYTES = 16, FCT_PLAN_SECTIONS = 8 };
+enum { FCT_PACK_DATA_AT = 4096 }; // where the pictures lie in a shard
+
+// What a long step calls now and then: it is to end with the status that is not FCT_OK. NULL: none.
+typedef struct {
+    fct_status (*call)(void *ctx);
+    void *ctx;
+} fct_pack_tick;
 
 // ---- scan: what lies under the input folder
 
@@ -27,7 +34,7 @@ typedef struct {
 } fct_scan;
 
 // Not collective. Follows no symbolic link below `input`. E_IO when a folder cannot be read.
-fct_status fct_scan_folder(const char *input, fct_scan *out);
+fct_status fct_scan_folder(const char *input, const fct_pack_tick *tick, fct_scan *out);
 void fct_scan_release(fct_scan *scan);
 const char *fct_scan_path(const fct_scan *scan, size_t i);
 
@@ -106,7 +113,7 @@ typedef struct {
 fct_status fct_unit_table_load(const char *file, fct_unit_table *out);
 void fct_unit_table_release(fct_unit_table *table);
 
-// ---- plan: everything that decides what the shards hold, as one block of bytes
+// ---- plan: everything that decides what the shards hold, as one file that all ranks map
 
 typedef struct {
     uint64_t name; // offset in plan->text
@@ -122,6 +129,8 @@ typedef struct {
 } fct_plan_split;
 
 typedef struct {
+    char magic[8];
+    uint64_t hash; // of the file with this field and `ignored` 0
     int32_t kind, labels, points, units;
     int32_t height, width, fit, is_jpeg, quality, splits;
     int64_t max_pixels, max_bytes, max_scans;
@@ -132,23 +141,41 @@ typedef struct {
 
 typedef struct {
     const fct_plan_head *head;
-    const fct_plan_row *row;
+    const fct_plan_row *row; // by split, then by the bytes of their paths; so is `text`
     const char *text, *label_names, *unit_names, *excluded;
     const float *point;  // (n, points, 2)
     const int8_t *value; // (n, units)
-    void *bytes;         // owns all of the above
+    const char *source;  // the input folder as it was given
+    void *bytes;         // the mapping: of every shard only its own pages are ever in memory
     size_t size;
-    uint64_t hash; // of bytes and of where they come from
+    uint64_t hash;
 } fct_plan;
 
-// Not collective. Scans, labels, splits; the bytes of the plan for fct_plan_open.
-fct_status fct_plan_make(const fct_pack_spec *spec, fct_text *out);
-// Takes `bytes` over, also on failure.
-fct_status fct_plan_open(void *bytes, size_t size, const fct_pack_spec *spec, fct_plan *out);
+// What the plan is written from; only the rank that makes it holds one.
+typedef struct {
+    fct_scan scan;
+    fct_layout layout; // split: of every file that stays
+    fct_landmark_cache landmarks;
+    fct_unit_table units;
+    int32_t *landmark_of, *unit_of; // (files), -1 none; NULL without such labels
+    fct_plan_head head;
+} fct_plan_draft;
+
+// Not collective. Scans, labels, splits; writes the plan to `file`.
+fct_status fct_plan_make(const fct_pack_spec *spec, const fct_pack_tick *tick, const char *file);
+fct_status fct_plan_write(const fct_pack_spec *spec, fct_plan_draft *draft, const char *file);
+// Not collective. Maps a plan that facet wrote; E_FORMAT when it is torn or of another version.
+fct_status fct_plan_open(const char *file, fct_plan *out);
 void fct_plan_close(fct_plan *plan);
+// Not collective. In words, the first thing in which two plans differ; reads the whole of `old`.
+void fct_plan_tell_difference(const fct_plan *old, const fct_plan *now, fct_text *out);
 void fct_plan_preprocessing(const fct_plan_head *head, char out[128]);
 // Rows of shard i of a split.
 void fct_plan_shard(const fct_plan_split *split, int64_t i, int64_t *first, int64_t *count);
+// Shards are numbered over all splits, from 0.
+int64_t fct_plan_shards(const fct_plan *plan);
+void fct_plan_locate(const fct_plan *plan, int64_t number, int *split, int64_t *index);
+int64_t fct_plan_number(const fct_plan *plan, int64_t split, int64_t index);
 // The i-th of names that are closed by 0 each.
 const char *fct_pack_name_at(const char *names, int i);
 
@@ -165,11 +192,15 @@ typedef struct {
 } fct_packed;
 
 typedef struct fct_workers fct_workers;
-// `row_of` (n): rows of the plan in the order in which they are handed out. E_NOMEM.
-fct_status fct_workers_create(const fct_pack_spec *spec, const fct_plan *plan,
-                              const int64_t *row_of, int64_t n, fct_workers **out);
+fct_status fct_workers_create(const fct_pack_spec *spec, const fct_plan *plan, fct_workers **out);
+// Rows [first, first + count) of the plan come after all that were added before; at most two such
+// ranges wait.
+void fct_workers_add(fct_workers *w, int64_t first, int64_t count);
+// How many pictures the threads are ahead of the writer at most.
+int64_t fct_workers_ahead(const fct_workers *w);
 void fct_workers_destroy(fct_workers *w);
-// The next row's picture. Fails for what is no fault of the picture (no memory, too many files).
+// The next row's picture, of those that were added. Fails for what is no fault of the picture (no
+// memory, too many files).
 fct_status fct_workers_next(fct_workers *w, fct_packed *out);
 
 // ---- shard: rows appended, then closed as an HDF5 file
@@ -179,8 +210,9 @@ typedef struct {
     int64_t split, index;
     int64_t rows, bytes; // pictures kept, bytes of `images` or `bytes`
     uint64_t data_hash;
-    int64_t cut; // pictures whose landmarks were left outside by the fit
-    int64_t bad; // pictures left out; their rows and reasons follow in text form
+    uint64_t frame_hash; // of all bytes of the file that are not pictures
+    int64_t cut;         // pictures whose landmarks were left outside by the fit
+    int64_t bad;         // pictures left out; their rows and reasons follow in text form
 } fct_shard_record;
 
 typedef struct fct_shard_writer fct_shard_writer;
@@ -198,15 +230,19 @@ fct_status fct_pack_shard_path(const fct_pack_spec *spec, const fct_plan *plan, 
 
 // `records` are those of several shards, one behind the other, each with its notes: what happened
 // to a row. A note is its row in decimal behind 'b' (bad, left out) or 'c' (the fit cut its
-// landmarks off), 0, the reason, 0. Both functions append to records.
+// landmarks off), 0, the reason, 0. write and read append to records.
 fct_status fct_journal_write(const fct_pack_spec *spec, const fct_plan *plan,
-                             const fct_shard_record *record, const fct_text *notes,
-                             fct_text *records);
-// 1 when the shard is done under this very plan.
+                             fct_shard_record *record, const fct_text *notes, fct_text *records);
+// 1 when the shard is done under this very plan, and all of it but its pictures is unharmed.
 int fct_journal_read(const fct_pack_spec *spec, const fct_plan *plan, int64_t split, int64_t index,
                      fct_text *records);
+// 1 when `file` is a shard's record; *plan_hash: of the plan under which it was made.
+int fct_journal_plan(const char *file, uint64_t *plan_hash);
 fct_status fct_journal_forget(const fct_pack_spec *spec, const fct_plan *plan, int64_t split,
                               int64_t index);
+// The records of all shards in order of their numbers, each once, however many times and in
+// whatever order they come in. E_IO when one is missing.
+fct_status fct_journal_sort(const fct_plan *plan, const char *records, size_t n, fct_text *out);
 // Walks records; *at starts at 0. 0 at the end.
 int fct_journal_next(const char *records, size_t n, size_t *at, fct_shard_record *record,
                      const char **notes, size_t *notes_bytes);
@@ -214,17 +250,50 @@ int fct_journal_next(const char *records, size_t n, size_t *at, fct_shard_record
 int fct_journal_next_note(const char *notes, size_t n, size_t *at, char *kind, int64_t *row,
                           const char **reason);
 
-// ---- the end: names, the file that shows all shards as one, bad.csv, the summary
+// ---- share: which shards are still to be made, and who makes which
+
+typedef struct {
+    const fct_pack_spec *spec;
+    const fct_plan *plan;
+    int rank, ranks;
+    int64_t *missing; // numbers of the shards that are to be made
+    int64_t shards, rows;
+    int64_t tried; // of `missing`, by this rank
+} fct_pack_share;
+
+// is_there (shards of the plan): 1 for what needs not be made.
+fct_status fct_pack_share_create(const fct_pack_spec *spec, const fct_plan *plan, int rank,
+                                 int ranks, const int64_t *is_there, fct_pack_share *out);
+void fct_pack_share_release(fct_pack_share *share);
+// Not collective. The next shard that this rank is to make, -1 when none is left. Each rank begins
+// at its own part and then helps the others: whoever creates a shard's claim file makes it, so a
+// slow rank delays the others by no more than a shard. What is made does not depend on it.
+fct_status fct_pack_share_next(fct_pack_share *share, int64_t *number);
+fct_status fct_pack_share_forget(const fct_pack_spec *spec, const fct_plan *plan, int64_t split,
+                                 int64_t index);
+
+// ---- the output folder: whose it is, and what runs that were stopped left there
+
+#define FCT_PACK_PLAN_NAME "pack.plan.tmp"     // of the pack that is under way
+#define FCT_PACK_NEW_NAME  "pack.plan.new.tmp" // until it is known that it may be
+#define FCT_PACK_STOP_NAME "pack.stop.tmp"     // a rank had to stop: the others need not go on
 
 // Keeps other packs off OUTPUT until let go of; E_ARG when one is at work there. fd -1 is let go
 // for free.
 fct_status fct_pack_hold(const char *output, int *fd_out);
 void fct_pack_let_go(const char *output, int fd);
-// Readies OUTPUT: *is_done when it holds this very plan's finished set; E_ARG when it holds shards
-// of another one. Removes unfinished shards of other plans. Holds OUTPUT for this process until it
-// ends.
-fct_status fct_pack_prepare(const fct_pack_spec *spec, const fct_plan *plan, int *is_done);
-// `records`: of all shards. Gives the shards their names, shows them as one, writes bad.csv.
+typedef enum { FCT_OUTPUT_OPEN, FCT_OUTPUT_DONE } fct_output_state;
+// Readies OUTPUT. DONE when it holds this very plan's finished set; E_ARG, with the difference in
+// words, when it holds a set or finished shards of another plan, unless spec->force removes those.
+// Removes what else runs that were stopped left. is_there (shards of the plan): 1 for those with a
+// record.
+fct_status fct_pack_prepare(const fct_pack_spec *spec, const fct_plan *plan, int64_t *is_there,
+                            fct_output_state *state);
+
+// ---- the end: names, the file that shows all shards as one, bad.csv, the summary
+
+// `records`: of all shards, sorted. Gives the shards their names, shows them as one, writes
+// bad.csv.
 fct_status fct_pack_publish(const fct_pack_spec *spec, const fct_plan *plan, const char *records,
                             size_t n);
 // record (shards of the split, in order).

@@ -14,11 +14,13 @@
 #include "facet/path.h"
 #include "pack_parts.h"
 
-enum { DEPTH_MAX = 32 };
+enum { DEPTH_MAX = 32, TICK_ENTRIES = 256 };
 
 typedef struct {
     fct_scan *scan;
     const char *input;
+    const fct_pack_tick *tick;
+    int64_t entries;
     char path[FCT_PATH_MAX]; // of the folder being read, relative
 } walk;
 
@@ -86,6 +88,14 @@ static fct_status enter_folder(walk *w, int parent, const char *name, int depth)
     return read_folder(w, fd, depth + 1);
 }
 
+// A folder of millions takes minutes on a network file system.
+static fct_status tick(walk *w)
+{
+    if (!w->tick || ++w->entries % TICK_ENTRIES != 0)
+        return FCT_OK;
+    return w->tick->call(w->tick->ctx);
+}
+
 static fct_status take_entry(walk *w, int fd, const char *name, int depth)
 {
     struct stat st;
@@ -125,8 +135,11 @@ static fct_status read_folder(walk *w, int fd, int depth)
     fct_status status = FCT_OK;
     struct dirent *entry;
     for (errno = 0; status == FCT_OK && (entry = readdir(folder)); errno = 0)
-        if (entry->d_name[0] != '.')
-            status = take_entry(w, dirfd(folder), entry->d_name, depth);
+        if (entry->d_name[0] != '.') {
+            status = tick(w);
+            if (status == FCT_OK)
+                status = take_entry(w, dirfd(folder), entry->d_name, depth);
+        }
     if (status == FCT_OK && errno)
         status = FCT_FAIL(FCT_E_IO, "%s/%s: cannot read this folder: %s", w->input, w->path,
                           strerror(errno));
@@ -173,7 +186,7 @@ static fct_status sort_excluded(fct_text *excluded)
     return sorted.failed ? FCT_FAIL_NOMEM(at, "the list of files left out") : FCT_OK;
 }
 
-fct_status fct_scan_folder(const char *input, fct_scan *out)
+fct_status fct_scan_folder(const char *input, const fct_pack_tick *tick, fct_scan *out)
 {
     *out = (fct_scan){ 0 };
     int fd = open(input, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -186,6 +199,7 @@ fct_status fct_scan_folder(const char *input, fct_scan *out)
     }
     w->scan = out;
     w->input = input;
+    w->tick = tick;
     fct_status status = read_folder(w, fd, 0);
     free(w);
     if (status == FCT_OK)

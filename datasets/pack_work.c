@@ -12,7 +12,7 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-enum { SLOTS_PER_THREAD = 4, REASON_BYTES = 512, POINT_MAX = 2 * 128 };
+enum { SLOTS_PER_THREAD = 4, RANGES = 4, REASON_BYTES = 512, POINT_MAX = 2 * 128 };
 
 // A point this near to the edge is on it.
 static const float EDGE = 1e-5f;
@@ -28,11 +28,17 @@ typedef struct {
     char reason[REASON_BYTES];
 } slot;
 
+// Rows of the plan that follow each other, and where they stand among all that were added.
+typedef struct {
+    int64_t begin, first, count;
+} range;
+
 struct fct_workers {
     const fct_pack_spec *spec;
     const fct_plan *plan;
-    const int64_t *row_of;
-    int64_t n, taken, given; // rows begun by threads, rows handed out
+    range range[RANGES]; // the last ones, in turn
+    int64_t ranges;
+    int64_t n, taken, given; // rows added, begun by threads, handed out
     int is_stopped, is_held; // is_held: row given-1 is still with the caller
     fct_input_folder *folder;
     slot *slot;
@@ -115,15 +121,29 @@ static void keep_reason(const char *path, slot *s)
     s->reason[n] = 0;
 }
 
-// The next row to begin, -1 when there is none.
-static int64_t take_row(fct_workers *w)
+// The row of the plan that was added as the i-th; with the lock held.
+static int64_t row_of(const fct_workers *w, int64_t i)
 {
+    for (int k = 0; k < RANGES; k++)
+        if (i >= w->range[k].begin && i < w->range[k].begin + w->range[k].count)
+            return w->range[k].first + i - w->range[k].begin;
+    FCT_ASSERT(!"a row that was added");
+    return -1;
+}
+
+// The next row to begin, and of which slot; -1 at the end.
+static int64_t take_row(fct_workers *w, slot **out)
+{
+    int64_t row = -1;
     pthread_mutex_lock(&w->lock);
-    while (!w->is_stopped && w->taken < w->n && w->taken >= w->given + w->slots)
+    while (!w->is_stopped && (w->taken == w->n || w->taken >= w->given + w->slots))
         pthread_cond_wait(&w->space, &w->lock);
-    int64_t i = w->is_stopped || w->taken == w->n ? -1 : w->taken++;
+    if (!w->is_stopped) {
+        row = row_of(w, w->taken);
+        *out = &w->slot[w->taken++ % w->slots];
+    }
     pthread_mutex_unlock(&w->lock);
-    return i;
+    return row;
 }
 
 static void *work(void *context)
@@ -134,9 +154,9 @@ static void *work(void *context)
     size_t bytes = (size_t)head->height * (size_t)head->width * 3;
     if (head->is_jpeg)
         memory.fitted = malloc(bytes);
-    for (int64_t i; (i = take_row(w)) >= 0;) {
-        slot *s = &w->slot[i % w->slots];
-        const fct_plan_row *row = &w->plan->row[w->row_of[i]];
+    slot *s;
+    for (int64_t i; (i = take_row(w, &s)) >= 0;) {
+        const fct_plan_row *row = &w->plan->row[i];
         if (head->is_jpeg && !memory.fitted)
             s->status = FCT_FAIL_NOMEM(bytes, "a picture");
         else
@@ -164,16 +184,13 @@ static fct_status start_threads(fct_workers *w, int threads)
     return w->threads > 0 ? FCT_OK : FCT_FAIL(FCT_E_NOMEM, "cannot start a thread");
 }
 
-fct_status fct_workers_create(const fct_pack_spec *spec, const fct_plan *plan,
-                              const int64_t *row_of, int64_t n, fct_workers **out)
+fct_status fct_workers_create(const fct_pack_spec *spec, const fct_plan *plan, fct_workers **out)
 {
     int threads = spec->threads < 1 ? 1 : spec->threads;
     fct_workers *w = calloc(1, sizeof *w);
     if (!w)
         return FCT_FAIL_NOMEM(sizeof *w, "the threads");
-    *w = (fct_workers){
-        .spec = spec, .plan = plan, .row_of = row_of, .n = n, .slots = threads * SLOTS_PER_THREAD
-    };
+    *w = (fct_workers){ .spec = spec, .plan = plan, .slots = threads * SLOTS_PER_THREAD };
     pthread_mutex_init(&w->lock, NULL);
     pthread_cond_init(&w->ready, NULL);
     pthread_cond_init(&w->space, NULL);
@@ -220,6 +237,22 @@ void fct_workers_destroy(fct_workers *w)
     free(w);
 }
 
+void fct_workers_add(fct_workers *w, int64_t first, int64_t count)
+{
+    pthread_mutex_lock(&w->lock);
+    range *r = &w->range[w->ranges++ % RANGES];
+    FCT_ASSERT(r->begin + r->count <= w->given + w->is_held); // all of it was handed out
+    *r = (range){ w->n, first, count };
+    w->n += count;
+    pthread_cond_broadcast(&w->space);
+    pthread_mutex_unlock(&w->lock);
+}
+
+int64_t fct_workers_ahead(const fct_workers *w)
+{
+    return w->slots;
+}
+
 fct_status fct_workers_next(fct_workers *w, fct_packed *out)
 {
     pthread_mutex_lock(&w->lock);
@@ -233,10 +266,10 @@ fct_status fct_workers_next(fct_workers *w, fct_packed *out)
     slot *s = &w->slot[w->given % w->slots];
     while (!s->is_done)
         pthread_cond_wait(&w->ready, &w->lock);
+    int64_t row = row_of(w, w->given);
     pthread_mutex_unlock(&w->lock);
     if (s->status != FCT_OK && s->status != FCT_E_FORMAT)
-        return FCT_FAIL(s->status, "%s: %s", w->plan->text + w->plan->row[w->row_of[w->given]].name,
-                        s->reason);
+        return FCT_FAIL(s->status, "%s: %s", w->plan->text + w->plan->row[row].name, s->reason);
     *out = (fct_packed){ .picture = s->picture,
                          .bytes = s->bytes,
                          .checksum = s->checksum,

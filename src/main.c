@@ -33,7 +33,7 @@ static void print_help(FILE *out)
         fprintf(out, "  %-8s  %s\n", commands[i].name, commands[i].about);
     fprintf(out,
             "\n`facet COMMAND --help` tells more; `facet --version` prints the version.\n"
-            "Exit code: 0 success, 1 failed, 2 wrong use, 75 stopped early with a checkpoint.\n");
+            "Exit code: 0 success, 1 failed, 2 wrong use, 75 stopped early, to be gone on with.\n");
 }
 
 static int refuse(const char *name)

@@ -21,6 +21,7 @@ typedef struct {
     int is_jpeg, quality; // encoding
     int64_t shard_pictures;
     int stop_on_bad; // else skip: listed in bad.csv
+    int force;       // what another packing left in `output` is removed
     int threads;
     int quiet;
     fct_image_limits limits;
@@ -32,12 +33,15 @@ typedef struct {
     void *ctx;
     fct_status (*agree)(void *ctx, fct_status mine, const char *what);
     fct_status (*sum)(void *ctx, int64_t *values, size_t n);
-    // rank-ordered bytes of all ranks to every rank; caller frees *out
-    fct_status (*gather_all)(void *ctx, const void *mine, size_t n, void **out, size_t *total);
+    // the signal that asks this rank to stop, 0 none; NULL: never asked
+    int (*stop)(void *ctx);
+    // bytes of all ranks, in their order, to rank 0, which frees *out; elsewhere *out is NULL
+    fct_status (*gather)(void *ctx, const void *mine, size_t n, void **out, size_t *total);
 } fct_pack_peers;
 
 // Collective over `peers`. Byte-identical shards for any number of threads and ranks. An
-// interrupted pack leaves *.tmp and a journal; the same command goes on where it stood. `summary`
+// interrupted pack leaves *.tmp and a journal; the same command goes on where it stood, with
+// another plan it is E_ARG. E_INTERRUPTED: a rank was asked to stop. `summary`
 // (rank 0): class counts, imbalance ratio, landmark coverage per class, bad pictures.
 fct_status fct_pack(const fct_pack_spec *spec, const fct_pack_peers *peers, fct_text *summary);
 

@@ -7,6 +7,7 @@
 
 #include "cmd.h"
 #include "facet/comm.h"
+#include "facet/lifecycle.h"
 #include "facet/log.h"
 #include "facet/pack.h"
 
@@ -28,28 +29,15 @@ static fct_status peer_sum(void *ctx, int64_t *values, size_t n)
     return fct_comm_reduce_i64(ctx, values, n, FCT_SUM);
 }
 
-static fct_status peer_gather_all(void *ctx, const void *mine, size_t n, void **out, size_t *total)
+static fct_status peer_gather(void *ctx, const void *mine, size_t n, void **out, size_t *total)
 {
-    void *all = NULL;
-    int64_t bytes = 0;
-    FCT_TRY(fct_comm_gather(ctx, mine, n, &all, total));
-    if (fct_comm_rank(ctx) == 0)
-        bytes = (int64_t)*total;
-    fct_status status = fct_comm_broadcast(ctx, &bytes, sizeof bytes, 0);
-    if (status == FCT_OK && fct_comm_rank(ctx) != 0)
-        all = malloc((size_t)bytes + 1);
-    if (status == FCT_OK)
-        status = fct_comm_agree(ctx, all ? FCT_OK : FCT_FAIL_NOMEM(bytes, "what is packed"),
-                                "gathering");
-    if (status == FCT_OK)
-        status = fct_comm_broadcast(ctx, all, (size_t)bytes, 0);
-    if (status != FCT_OK) {
-        free(all);
-        return status;
-    }
-    *out = all;
-    *total = (size_t)bytes;
-    return FCT_OK;
+    return fct_comm_gather(ctx, mine, n, out, total);
+}
+
+static int peer_stop(void *ctx)
+{
+    (void)ctx;
+    return fct_lifecycle_signal();
 }
 
 // "val=0.25", or the name that all pictures' split gets.
@@ -104,9 +92,14 @@ static fct_status pack_on_all_ranks(options *o, fct_comm **out)
         long cores = sysconf(_SC_NPROCESSORS_ONLN) / fct_comm_local_size(comm);
         o->spec.threads = cores < 1 ? 1 : (int)cores;
     }
-    const fct_pack_peers peers = {
-        fct_comm_rank(comm), fct_comm_size(comm), comm, peer_agree, peer_sum, peer_gather_all
-    };
+    const fct_pack_peers peers = { .rank = fct_comm_rank(comm),
+                                   .ranks = fct_comm_size(comm),
+                                   .ctx = comm,
+                                   .agree = peer_agree,
+                                   .sum = peer_sum,
+                                   .stop = peer_stop,
+                                   .gather = peer_gather };
+    FCT_TRY(fct_lifecycle_install());
     fct_status status = fct_pack(&o->spec, &peers, &summary);
     if (status == FCT_OK && peers.rank == 0)
         printf("%s", summary.data);
@@ -153,6 +146,8 @@ static fct_status parse(int argc, char **argv, options *out, int *done)
         { "--max-megapixels", FCT_ARG_INT, &o.max_megapixels, "N", 1, 1000,
           "larger pictures are bad" },
         { "--max-mebibytes", FCT_ARG_INT, &o.max_mebibytes, "N", 1, 1000, "larger files are bad" },
+        { "--force", FCT_ARG_FLAG, &o.spec.force, NULL, 0, 0,
+          "removes what a pack with other options or pictures left in DIR" },
         { "--threads", FCT_ARG_INT, &threads, "N", 0, 1024,
           "decoding threads of each rank; 0: all cores" },
         { "--quiet", FCT_ARG_FLAG, &o.spec.quiet, NULL, 0, 0, "no progress bar" },

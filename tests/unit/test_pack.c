@@ -235,8 +235,21 @@ static void test_going_on_keeps_finished_shards_of_the_same_plan_only(void **sta
     check_refused(&spec, "can be used");
     assert_int_equal(stat(path, &after), 0);
     assert_true(before.st_ino == after.st_ino);
-    spec.height = 20; // another plan: its shards are made anew, the old ones go
+    FILE *f = fopen(path, "r+"); // a bit of its columns is lost: it is made anew
+    assert_non_null(f);
+    assert_int_equal(fseek(f, -1, SEEK_END), 0);
+    int last = fgetc(f);
+    assert_int_equal(fseek(f, -1, SEEK_END), 0);
+    fputc(last ^ 1, f);
+    fclose(f);
+    check_refused(&spec, "can be used");
+    assert_int_equal(stat(path, &after), 0);
+    assert_true(before.st_ino != after.st_ino);
+    spec.height = 20; // another plan
     spec.shard_pictures = 6;
+    check_refused(&spec, "already holds 6 finished shards of another, interrupted packing: --size");
+    assert_true(exists("train-00000-of-00007.h5.tmp"));
+    spec.force = 1; // its shards are made anew, the old ones go
     check_packed(&spec);
     assert_false(exists("train-00000-of-00007.h5.tmp"));
     assert_true(exists("train.h5"));
@@ -250,7 +263,12 @@ static void test_going_on_keeps_finished_shards_of_the_same_plan_only(void **sta
                                     .threads = 1,
                                     .quiet = 1 },
                   "already holds another packed set");
+    assert_true(exists("train-00000-of-00005.h5"));
     assert_false(exists("pack.lock.tmp"));
+    spec.height = 16;
+    spec.split = "val";
+    check_packed(&spec); // --force removes a whole set, too, whatever its split is called
+    assert_true(exists("val.h5") && !exists("train.h5") && !exists("train-00000-of-00005.h5"));
 }
 
 static void test_the_same_command_on_a_finished_set_does_nothing(void **state)

@@ -66,13 +66,12 @@ static fct_pack_spec plain_spec(void)
 
 static fct_status plan(const fct_pack_spec *spec, fct_plan *out)
 {
-    fct_text bytes = { 0 };
-    fct_status status = fct_plan_make(spec, &bytes);
+    char file[FCT_PATH_MAX];
     *out = (fct_plan){ 0 };
-    if (status == FCT_OK)
-        return fct_plan_open(bytes.data, bytes.size, spec, out);
-    fct_text_release(&bytes);
-    return status;
+    assert_int_equal(fct_path_join(file, folder, "pack.plan.tmp"), FCT_OK);
+    unlink(file); // another plan may still be mapped
+    fct_status status = fct_plan_make(spec, NULL, file);
+    return status == FCT_OK ? fct_plan_open(file, out) : status;
 }
 
 static void check_names(const fct_plan *p, const char *const *want, int n)
@@ -316,7 +315,7 @@ static void test_split_gives_the_studys_counts(void **state)
     assert_int_equal(plan(&spec, &other), FCT_OK);
     int64_t same = 0;
     for (int64_t i = 0; i < 12446; i++)
-        same += p.row[37333 + i].name == other.row[37333 + i].name;
+        same += !strcmp(p.text + p.row[37333 + i].name, other.text + other.row[37333 + i].name);
     assert_in_range(same, 0, 3000);
     assert_true(p.hash != other.hash);
     fct_plan_close(&p);

@@ -44,7 +44,7 @@ static fct_status load_step(const char *step_folder, int rank, fct_blobs *out, c
     fct_commit_release(&commit);
     if (status != FCT_OK)
         fct_blobs_release(out);
-    else
+    else if (taken != step_folder)
         snprintf(taken, FCT_PATH_MAX, "%s", step_folder);
     return status;
 }
@@ -155,4 +155,20 @@ fct_status fct_checkpoint_load(const char *path, int rank, fct_blobs *out, char 
         slash[slash == place] = 0;
     FCT_TRY(checkpoints_of(slash ? place : ".", folder));
     return is_best ? load_best(folder, rank, out, taken) : load_last(folder, rank, out, taken);
+}
+
+fct_status fct_checkpoint_load_same(fct_comm *c, const char *path, fct_blobs *out, char *taken)
+{
+    int is_first = fct_comm_rank(c) == 0;
+    *out = (fct_blobs){ 0 };
+    memset(taken, 0, FCT_PATH_MAX);
+    fct_status status = is_first ? fct_checkpoint_load(path, 0, out, taken) : FCT_OK;
+    FCT_TRY_GOTO(fct_comm_agree(c, status, "loading the checkpoint"), status, done);
+    FCT_TRY_GOTO(fct_comm_broadcast(c, taken, FCT_PATH_MAX, 0), status, done);
+    status = is_first ? FCT_OK : load_step(taken, 0, out, taken);
+    status = fct_comm_agree(c, status, "loading the checkpoint");
+done:
+    if (status != FCT_OK)
+        fct_blobs_release(out);
+    return status;
 }

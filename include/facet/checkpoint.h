@@ -55,6 +55,9 @@ fct_status fct_saver_wait(fct_saver *s);
 // E_ARG when that rank has no part; E_FORMAT names file, tensor and bytes that are damaged;
 // E_UNSUPPORTED when a newer facet wrote it.
 fct_status fct_checkpoint_load(const char *path, int rank, fct_blobs *out, char *taken);
+// Collective. The part of rank 0, the same on all ranks: rank 0 chooses, as above, and tells of
+// damage; the others load what it chose. An error is everybody's.
+fct_status fct_checkpoint_load_same(fct_comm *c, const char *path, fct_blobs *out, char *taken);
 // Not collective. COMMIT only: step and whether every part is there with its size and hash.
 fct_status fct_checkpoint_verify(const char *step_folder, int64_t *step);
 

@@ -176,14 +176,14 @@ static fct_status sign_conv(const fct_op_desc *d, signature *s)
     return FCT_OK;
 }
 
-static void sign_bn_fwd(const fct_op_desc *d, signature *s)
+static fct_status sign_bn_fwd(const fct_op_desc *d, signature *s)
 {
     fct_plane_dims v = fct_op_plane_dims(d);
     expected x = act(FCT_F32, v.n, v.c, v.h, v.w), per_channel = vector(v.c);
     add_in(s, x);
     if (d->op == FCT_OP_BN_SUM) {
         add_out(s, matrix(FCT_F64, 2, v.c));
-        return;
+        return FCT_OK;
     }
     if (d->op == FCT_OP_BN_APPLY)
         add_in(s, matrix(FCT_F64, 2, v.c));
@@ -194,14 +194,15 @@ static void sign_bn_fwd(const fct_op_desc *d, signature *s)
         add_in(s, x);
     add_out(s, x);
     if (d->op == FCT_OP_BN_INFER)
-        return;
+        return FCT_OK;
     for (int i = 0; i < 4; i++)
         add_out(s, per_channel);
     if (d->attr.bn.relu)
         add_out(s, act(FCT_BIT, v.n, v.c, v.h, v.w));
+    return FCT_OK;
 }
 
-static void sign_bn_bwd(const fct_op_desc *d, signature *s)
+static fct_status sign_bn_bwd(const fct_op_desc *d, signature *s)
 {
     fct_plane_dims v = fct_op_plane_dims(d);
     expected x = act(FCT_F32, v.n, v.c, v.h, v.w), per_channel = vector(v.c);
@@ -223,6 +224,7 @@ static void sign_bn_bwd(const fct_op_desc *d, signature *s)
     }
     if (d->attr.bn.add && d->op != FCT_OP_BN_BWD_SUM)
         add_out(s, x);
+    return FCT_OK;
 }
 
 static fct_status sign_pool(const fct_op_desc *d, signature *s)
@@ -246,7 +248,7 @@ static fct_status sign_pool(const fct_op_desc *d, signature *s)
     return FCT_OK;
 }
 
-static void sign_linear(const fct_op_desc *d, signature *s)
+static fct_status sign_linear(const fct_op_desc *d, signature *s)
 {
     fct_linear_dims v = fct_op_linear_dims(d);
     expected x = matrix(FCT_F32, v.n, v.i), w = matrix(FCT_F32, v.o, v.i);
@@ -262,9 +264,10 @@ static void sign_linear(const fct_op_desc *d, signature *s)
         add_out(s, w);
         add_out(s, bias);
     }
+    return FCT_OK;
 }
 
-static void sign_rest(const fct_op_desc *d, signature *s)
+static fct_status sign_rest(const fct_op_desc *d, signature *s)
 {
     const fct_shape *x = &d->in[0];
     if (d->op == FCT_OP_ADD) {
@@ -274,7 +277,7 @@ static void sign_rest(const fct_op_desc *d, signature *s)
         add_in(s, e);
         add_in(s, e);
         add_out(s, e);
-        return;
+        return FCT_OK;
     }
     expected u8 = { .dtype = FCT_U8, .layout = FCT_PLAIN, .ndim = 4, .dim = { -1, -1, -1, 3 } };
     expected f32 = { .dtype = FCT_F32,
@@ -283,49 +286,39 @@ static void sign_rest(const fct_op_desc *d, signature *s)
                      .dim = { x->dim[0], 3, x->dim[1], x->dim[2] } };
     add_in(s, u8);
     add_out(s, f32);
+    return FCT_OK;
 }
 
-static fct_status sign(const fct_op_desc *d, signature *s)
-{
-    switch (d->op) {
-    case FCT_OP_CONV_FWD:
-    case FCT_OP_CONV_BWD_DATA:
-    case FCT_OP_CONV_BWD_WEIGHT:
-        return sign_conv(d, s);
-    case FCT_OP_BN_FWD:
-    case FCT_OP_BN_INFER:
-    case FCT_OP_BN_SUM:
-    case FCT_OP_BN_APPLY:
-        sign_bn_fwd(d, s);
-        return FCT_OK;
-    case FCT_OP_BN_BWD:
-    case FCT_OP_BN_BWD_SUM:
-    case FCT_OP_BN_BWD_APPLY:
-        sign_bn_bwd(d, s);
-        return FCT_OK;
-    case FCT_OP_MAXPOOL_FWD:
-    case FCT_OP_MAXPOOL_BWD:
-    case FCT_OP_AVGPOOL_FWD:
-    case FCT_OP_AVGPOOL_BWD:
-        return sign_pool(d, s);
-    case FCT_OP_LINEAR_FWD:
-    case FCT_OP_LINEAR_BWD_DATA:
-    case FCT_OP_LINEAR_BWD_WEIGHT:
-        sign_linear(d, s);
-        return FCT_OK;
-    case FCT_OP_ADD:
-    case FCT_OP_NORMALIZE:
-        sign_rest(d, s);
-        return FCT_OK;
-    default:
-        return FCT_FAIL(FCT_E_ARG, "operation %d does not exist", (int)d->op);
-    }
-}
+typedef fct_status (*signer)(const fct_op_desc *d, signature *s);
+
+static const signer sign[FCT_OP_COUNT] = {
+    [FCT_OP_CONV_FWD] = sign_conv,
+    [FCT_OP_CONV_BWD_DATA] = sign_conv,
+    [FCT_OP_CONV_BWD_WEIGHT] = sign_conv,
+    [FCT_OP_BN_FWD] = sign_bn_fwd,
+    [FCT_OP_BN_INFER] = sign_bn_fwd,
+    [FCT_OP_BN_SUM] = sign_bn_fwd,
+    [FCT_OP_BN_APPLY] = sign_bn_fwd,
+    [FCT_OP_BN_BWD] = sign_bn_bwd,
+    [FCT_OP_BN_BWD_SUM] = sign_bn_bwd,
+    [FCT_OP_BN_BWD_APPLY] = sign_bn_bwd,
+    [FCT_OP_MAXPOOL_FWD] = sign_pool,
+    [FCT_OP_MAXPOOL_BWD] = sign_pool,
+    [FCT_OP_AVGPOOL_FWD] = sign_pool,
+    [FCT_OP_AVGPOOL_BWD] = sign_pool,
+    [FCT_OP_LINEAR_FWD] = sign_linear,
+    [FCT_OP_LINEAR_BWD_DATA] = sign_linear,
+    [FCT_OP_LINEAR_BWD_WEIGHT] = sign_linear,
+    [FCT_OP_ADD] = sign_rest,
+    [FCT_OP_NORMALIZE] = sign_rest,
+};
 
 fct_status fct_op_check(const fct_op_desc *d)
 {
     signature s = { .n_in = 0 };
-    FCT_TRY(sign(d, &s));
+    if (d->op >= FCT_OP_COUNT || !sign[d->op])
+        return FCT_FAIL(FCT_E_ARG, "operation %d does not exist", (int)d->op);
+    FCT_TRY(sign[d->op](d, &s));
     FCT_TRY(compare(d, "input", d->n_in, s.n_in, d->in, s.in));
     return compare(d, "output", d->n_out, s.n_out, d->out, s.out);
 }

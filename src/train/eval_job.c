@@ -92,7 +92,6 @@ static fct_status map_classes(job *j)
 static fct_status open_data(job *j)
 {
     const char *paths[1] = { j->spec->data };
-    FCT_TRY(fct_checkpoint_load(j->spec->checkpoint, 0, &j->state, j->taken));
     FCT_TRY(fct_options_parse(text_of(&j->state, "meta/config"), "the checkpoint's configuration",
                               &j->options));
     FCT_TRY(read_names(j));
@@ -144,8 +143,8 @@ static fct_status make_net(job *j)
 
 static fct_status load_weights(job *j)
 {
-    FCT_TRY(fct_state_read_weights(&j->state, j->net->params, 0, NULL));
-    if (fct_blobs_find(&j->state, "optim/ema/backbone.conv1.weight")) // evaluated as in training
+    FCT_TRY(fct_state_read_weights(&j->state, j->net->params));
+    if (fct_state_has_ema(&j->state)) // evaluated as in training
         FCT_TRY(fct_state_read_ema(&j->state, j->net->params));
     fct_evaluator_spec e = { .mix = j->mix,
                              .net = j->net,
@@ -226,6 +225,7 @@ static fct_status run(job *j, fct_text *report)
     fct_evaluation e;
     fct_comm *c = j->spec->comm;
     FCT_TRY(fct_cores_find(c, 1, j->spec->threads, j->spec->workers, &j->cores));
+    FCT_TRY(fct_checkpoint_load_same(c, j->spec->checkpoint, &j->state, j->taken));
     FCT_TRY(fct_comm_agree(c, open_data(j), "opening checkpoint and data"));
     FCT_TRY(make_net(j));
     FCT_TRY(fct_comm_agree(c, load_weights(j), "loading the weights"));

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Makes and fills the run directory.
+#include <dirent.h>
 #include <errno.h>
 #include <glob.h>
 #include <stdio.h>
@@ -9,6 +10,7 @@
 
 #include "facet/clock.h"
 #include "facet/log.h"
+#include "facet/text.h"
 #include "run_dir.h"
 
 enum { MOST_LOG_BYTES = 1 << 30 };
@@ -31,12 +33,25 @@ static fct_status choose(const fct_options *o, const char *mode, const char *res
                : FCT_FAIL(FCT_E_ARG, "run.dir: the path is longer than %d bytes", FCT_PATH_MAX);
 }
 
+// Also a run that was killed between its first checkpoint and the pointer to it.
+static int holds_checkpoint(const char *run)
+{
+    char folder[FCT_PATH_MAX];
+    int is_there = 0;
+    DIR *dir = fct_path_join(folder, run, "checkpoints") == FCT_OK ? opendir(folder) : NULL;
+    for (struct dirent *e; dir && !is_there && (e = readdir(dir));)
+        is_there = !strcmp(e->d_name, "last") ||
+                   (!strncmp(e->d_name, "step_", 5) && !fct_text_ends_with(e->d_name, ".tmp"));
+    if (dir)
+        closedir(dir);
+    return is_there;
+}
+
 static fct_status make(fct_run_dir *r, int is_new)
 {
     static const char *const inside[] = { "checkpoints", "predictions" };
     char path[FCT_PATH_MAX];
-    FCT_TRY(fct_path_join(path, r->path, "checkpoints/last"));
-    if (is_new && fct_path_is_file(path)) // a run that died before its first checkpoint may go
+    if (is_new && holds_checkpoint(r->path)) // a run that died before its first checkpoint may go
         return FCT_FAIL(FCT_E_ARG,
                         "%s: already holds a run\ngo on with --resume %s, or name another run.dir",
                         r->path, r->path);
@@ -73,25 +88,45 @@ void fct_run_dir_release(fct_run_dir *r)
     fct_text_release(&r->metrics);
 }
 
+// `text` with glob's own letters made plain.
+static void escape(const char *text, char *out, size_t size)
+{
+    size_t n = 0;
+    for (; *text && n + 2 < size; text++) {
+        if (strchr("*?[]\\", *text))
+            out[n++] = '\\';
+        out[n++] = *text;
+    }
+    out[n] = 0;
+}
+
+// The run's folder that holds a checkpoint and comes last by name, which is by date.
+static void find_newest(const fct_options *o, const char *mode, char out[FCT_PATH_MAX])
+{
+    char plain[FCT_PATH_MAX], pattern[2 * FCT_PATH_MAX];
+    glob_t found = { 0 };
+    int n = snprintf(plain, sizeof plain, "/%s/%s/%s", o->run_name, o->model_backbone, mode);
+    escape(o->run_root, pattern, FCT_PATH_MAX);
+    size_t at = strlen(pattern);
+    at += (size_t)snprintf(pattern + at, sizeof pattern - at, "/*");
+    if (n < FCT_PATH_MAX)
+        escape(plain, pattern + at, sizeof pattern - at);
+    if (n < FCT_PATH_MAX && glob(pattern, 0, NULL, &found) == 0)
+        for (size_t i = found.gl_pathc; i > 0 && !out[0]; i--)
+            if (holds_checkpoint(found.gl_pathv[i - 1]))
+                snprintf(out, FCT_PATH_MAX, "%s", found.gl_pathv[i - 1]);
+    globfree(&found);
+}
+
 fct_status fct_run_dir_newest(const fct_options *o, fct_comm *c, const char *mode,
                               char out[FCT_PATH_MAX])
 {
-    char pattern[FCT_PATH_MAX];
     memset(out, 0, FCT_PATH_MAX);
     if (fct_comm_rank(c) == 0 && o->run_dir[0]) {
-        snprintf(pattern, sizeof pattern, "%s/checkpoints/last", o->run_dir);
-        if (fct_path_is_file(pattern) || fct_path_is_folder(pattern))
+        if (holds_checkpoint(o->run_dir))
             snprintf(out, FCT_PATH_MAX, "%s", o->run_dir);
-    } else if (fct_comm_rank(c) == 0) {
-        glob_t found = { 0 };
-        snprintf(pattern, sizeof pattern, "%s/*/%s/%s/%s/checkpoints/last", o->run_root,
-                 o->run_name, o->model_backbone, mode);
-        if (glob(pattern, 0, NULL, &found) == 0) { // sorted by name: the last is the newest date
-            snprintf(out, FCT_PATH_MAX, "%s", found.gl_pathv[found.gl_pathc - 1]);
-            out[strlen(out) - strlen("/checkpoints/last")] = 0;
-        }
-        globfree(&found);
-    }
+    } else if (fct_comm_rank(c) == 0)
+        find_newest(o, mode, out);
     return fct_comm_broadcast(c, out, FCT_PATH_MAX, 0);
 }
 
@@ -108,33 +143,7 @@ static fct_status write_config(const fct_run_dir *r, const fct_options *o)
     return status;
 }
 
-static fct_status write_manifest(const fct_run_dir *r, const fct_options *o, const fct_comm *c,
-                                 const char *hosts, uint64_t data_hash, int64_t parameters)
-{
-    char path[FCT_PATH_MAX], stamp[32];
-    fct_text text = { 0 };
-    fct_clock_stamp(stamp);
-    fct_text_add(&text, "{\n  \"facet\": \"%s\",\n  \"started\": \"%s\",\n", FACET_VERSION, stamp);
-    fct_text_add(&text, "  \"seed\": %lld,\n  \"ranks\": %d,\n  \"comm\": \"%s\",\n",
-                 (long long)o->train_seed, fct_comm_size(c), fct_comm_kind(c));
-    fct_text_add(&text, "  \"data_hash\": \"%016llx\",\n  \"config_hash\": \"%016llx\",\n",
-                 (unsigned long long)data_hash, (unsigned long long)fct_options_hash(o));
-    fct_text_add(&text, "  \"parameters\": %lld,\n  \"hosts\": [", (long long)parameters);
-    for (int i = 0; i < fct_comm_size(c); i++) {
-        fct_text_add(&text, i ? ", " : "");
-        fct_text_add_json(&text, hosts + 64 * i);
-    }
-    fct_text_add(&text, "]\n}\n");
-    fct_status status = text.failed ? FCT_FAIL_NOMEM(text.size, "manifest.json")
-                                    : fct_path_join(path, r->path, "manifest.json");
-    if (status == FCT_OK)
-        status = fct_path_replace(path, text.data, text.size);
-    fct_text_release(&text);
-    return status;
-}
-
-fct_status fct_run_dir_describe(const fct_run_dir *r, const fct_options *o, fct_comm *c,
-                                uint64_t data_hash, int64_t parameters)
+fct_status fct_run_dir_describe(const fct_run_dir *r, const fct_run_facts *f, fct_comm *c)
 {
     char mine[64] = "";
     void *hosts = NULL;
@@ -143,9 +152,9 @@ fct_status fct_run_dir_describe(const fct_run_dir *r, const fct_options *o, fct_
     FCT_TRY(fct_comm_gather(c, mine, sizeof mine, &hosts, &total));
     fct_status status = FCT_OK;
     if (fct_comm_rank(c) == 0) {
-        status = write_config(r, o);
+        status = write_config(r, f->options);
         if (status == FCT_OK)
-            status = write_manifest(r, o, c, hosts, data_hash, parameters);
+            status = fct_manifest_write(r, f, c, hosts);
     }
     free(hosts);
     return fct_comm_agree(c, status, "writing the run directory");

@@ -27,9 +27,18 @@ void fct_run_dir_release(fct_run_dir *r); // train.log stays open for the reason
 // Collective. The newest run directory like the one these options describe; "" when there is none.
 fct_status fct_run_dir_newest(const fct_options *o, fct_comm *c, const char *mode,
                               char out[FCT_PATH_MAX]);
-// Collective. config.cfg and manifest.json.
-fct_status fct_run_dir_describe(const fct_run_dir *r, const fct_options *o, fct_comm *c,
-                                uint64_t data_hash, int64_t parameters);
+typedef struct { // what a manifest tells
+    const fct_options *options;
+    uint64_t data_hash;
+    int64_t parameters;
+    int64_t step; // from which this life goes on; 0: a new run
+} fct_run_facts;
+// Collective. config.cfg and manifest.json; a resumed run's keeps when it was started, and its
+// lives.
+fct_status fct_run_dir_describe(const fct_run_dir *r, const fct_run_facts *f, fct_comm *c);
+// manifest.c. Not collective, rank 0. `hosts`: 64 bytes a rank.
+fct_status fct_manifest_write(const fct_run_dir *r, const fct_run_facts *f, const fct_comm *c,
+                              const char *hosts);
 // Not collective, rank 0. Replaces metrics.csv by r->metrics.
 fct_status fct_run_dir_write_metrics(const fct_run_dir *r);
 // Not collective, rank 0. Keeps the header and the rows of steps.csv up to `step`.

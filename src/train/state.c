@@ -9,6 +9,9 @@
 #include "facet/log.h"
 #include "trainer.h"
 
+// train/position: epoch, batch, step, bad steps, steps that the optimiser took.
+enum { PLACE_OPTIM_STEPS = 4, PLACES };
+
 // Row-major values of parameter `q`'s place in a buffer laid out like the weights.
 static fct_status download(fct_params *p, fct_buffer *like, const fct_param *q, float *plain)
 {
@@ -57,10 +60,16 @@ static int same_shape(const fct_blob *b, const fct_param *q)
     return 1;
 }
 
-// `partly`: what is missing or has another shape stays as it is, and is counted; else it is an
-// error.
+// How the tasks are balanced is the new training's affair; the rest is the network.
+static int is_network(const char *name)
+{
+    return strncmp(name, "balance.", strlen("balance.")) != 0;
+}
+
+// With `is_wanted`, what it refuses, is missing or has another shape stays as it is, and the others
+// are counted; without, all must be there.
 static fct_status read_buffer(const fct_blobs *state, fct_params *p, fct_buffer *like,
-                              const char *prefix, int partly, int *taken)
+                              const char *prefix, int (*is_wanted)(const char *name), int *taken)
 {
     int n, count = 0;
     const fct_param *table = fct_params_table(p, &n);
@@ -68,29 +77,39 @@ static fct_status read_buffer(const fct_blobs *state, fct_params *p, fct_buffer 
         char name[128];
         snprintf(name, sizeof name, "%s/%.95s", prefix, table[i].name);
         const fct_blob *b = fct_blobs_find(state, name);
-        if (b && same_shape(b, &table[i])) {
-            FCT_TRY(upload(p, like, &table[i], b->data));
-            count++;
-        } else if (!partly)
+        if (is_wanted && (!b || !is_wanted(table[i].name) || !same_shape(b, &table[i])))
+            continue;
+        if (!b || !same_shape(b, &table[i]))
             return FCT_FAIL(FCT_E_FORMAT,
                             "checkpoint: %s is %s\nthe model of the checkpoint and of the "
                             "configuration must be the same; init.from takes over what fits",
                             name, b ? "of another shape" : "missing");
+        FCT_TRY(upload(p, like, &table[i], b->data));
+        count++;
     }
     if (taken)
         *taken = count;
     return FCT_OK;
 }
 
-fct_status fct_state_read_weights(const fct_blobs *state, fct_params *params, int partly,
-                                  int *taken)
+fct_status fct_state_read_weights(const fct_blobs *state, fct_params *params)
 {
-    return read_buffer(state, params, fct_params_weights(params), "model", partly, taken);
+    return read_buffer(state, params, fct_params_weights(params), "model", NULL, NULL);
+}
+
+// Before the first step that was not skipped there is nothing in the average.
+int fct_state_has_ema(const fct_blobs *state)
+{
+    const fct_blob *place = fct_blobs_find(state, "train/position");
+    if (!place || fct_blob_bytes(place) != PLACES * sizeof(int64_t))
+        return 0;
+    return ((const int64_t *)place->data)[PLACE_OPTIM_STEPS] > 0 &&
+           fct_blobs_find(state, "optim/ema/backbone.conv1.weight");
 }
 
 fct_status fct_state_read_ema(const fct_blobs *state, fct_params *params)
 {
-    return read_buffer(state, params, fct_params_weights(params), "optim/ema", 0, NULL);
+    return read_buffer(state, params, fct_params_weights(params), "optim/ema", NULL, NULL);
 }
 
 static fct_status add_names(fct_blobs *state, const char *name, char *const *item, int n)
@@ -128,10 +147,10 @@ static fct_status add_meta(fct_blobs *state, const fct_trainer *t)
 
 static fct_status add_position(fct_blobs *state, const fct_trainer *t)
 {
-    int64_t place[5] = { t->at.epoch, t->at.batch, t->at.step, t->at.bad_steps,
-                         fct_optim_steps(t->optim) };
-    int64_t five = 5, one = 1, sums = FCT_SUMS, tasks = FCT_MAX_TASKS;
-    FCT_TRY(fct_blobs_add(state, "train/position", FCT_BLOB_I64, 1, &five, place));
+    int64_t place[PLACES] = { t->at.epoch, t->at.batch, t->at.step, t->at.bad_steps,
+                              fct_optim_steps(t->optim) };
+    int64_t places = PLACES, one = 1, sums = FCT_SUMS, tasks = FCT_MAX_TASKS;
+    FCT_TRY(fct_blobs_add(state, "train/position", FCT_BLOB_I64, 1, &places, place));
     FCT_TRY(fct_blobs_add(state, "train/sums", FCT_BLOB_F64, 1, &sums, t->sums.v));
     double spent[2] = { t->seconds, t->waited_s };
     int64_t two = 2;
@@ -229,7 +248,7 @@ static fct_status check_options(const fct_trainer *t, const fct_blobs *state)
 
 static fct_status take_position(fct_trainer *t, const fct_blobs *state)
 {
-    int64_t place[5], hash = 0;
+    int64_t place[PLACES], hash = 0;
     double spent[2] = { 0 };
     const fct_blob *history = fct_blobs_find(state, "history/metrics.csv");
     FCT_TRY(take_array(state, "train/position", place, sizeof place));
@@ -245,7 +264,7 @@ static fct_status take_position(fct_trainer *t, const fct_blobs *state)
         return FCT_FAIL(FCT_E_ARG, "resume: the training data is not the data of the checkpoint\n"
                                    "give data.path as it was, or start a new run with init.from");
     t->at = (fct_position){ place[0], place[1], place[2], place[3] };
-    fct_optim_set_steps(t->optim, place[4]);
+    fct_optim_set_steps(t->optim, place[PLACE_OPTIM_STEPS]);
     fct_text_release(&t->run.metrics);
     if (history)
         fct_text_add_bytes(&t->run.metrics, history->data,
@@ -253,31 +272,21 @@ static fct_status take_position(fct_trainer *t, const fct_blobs *state)
     return FCT_OK;
 }
 
-static fct_status restore(fct_trainer *t, const char *path)
+static fct_status restore(fct_trainer *t, const fct_blobs *state)
 {
-    fct_blobs state = { 0 };
     fct_params *p = t->net->params;
     const char *name;
     fct_buffer *moment;
-    char taken[FCT_PATH_MAX];
-    fct_status status = fct_checkpoint_load(path, 0, &state, taken);
-    if (status == FCT_OK)
-        status = fct_state_read_weights(&state, p, 0, NULL);
-    for (int i = 0; status == FCT_OK && (moment = fct_optim_state(t->optim, i, &name)); i++) {
+    FCT_TRY(fct_state_read_weights(state, p));
+    for (int i = 0; (moment = fct_optim_state(t->optim, i, &name)); i++) {
         char prefix[64];
         snprintf(prefix, sizeof prefix, "optim/%s", name);
-        status = read_buffer(&state, p, moment, prefix, 0, NULL);
+        FCT_TRY(read_buffer(state, p, moment, prefix, NULL, NULL));
     }
-    if (status == FCT_OK)
-        status = take_position(t, &state);
-    fct_blobs_release(&state);
-    if (status == FCT_OK)
-        FCT_INFO("resumed from %s: epoch %lld, step %lld", taken, (long long)t->at.epoch + 1,
-                 (long long)t->at.step);
-    return status;
+    return take_position(t, state);
 }
 
-static void read_log_vars_into(fct_trainer *t)
+static void read_log_vars(fct_trainer *t)
 {
     float value[FCT_MAX_TASKS] = { 0 };
     if (t->net->log_var >= 0 && fct_params_get(t->net->params, t->net->log_var, value) == FCT_OK)
@@ -287,39 +296,40 @@ static void read_log_vars_into(fct_trainer *t)
 
 fct_status fct_trainer_restore(fct_trainer *t, const char *path)
 {
-    FCT_TRY(fct_comm_agree(t->comm, restore(t, path), "resuming"));
-    read_log_vars_into(t);
-    int64_t place[3] = { t->at.step, -t->at.step, 0 };
-    FCT_TRY(fct_comm_reduce_i64(t->comm, place, 2, FCT_MAX));
-    if (place[0] != -place[1])
-        return FCT_FAIL(FCT_E_FORMAT,
-                        "resume: ranks loaded different checkpoints (steps %lld and %lld)",
-                        (long long)-place[1], (long long)place[0]);
+    fct_blobs state;
+    char taken[FCT_PATH_MAX];
+    FCT_TRY(fct_checkpoint_load_same(t->comm, path, &state, taken));
+    fct_status status = restore(t, &state);
+    fct_blobs_release(&state);
+    FCT_TRY(fct_comm_agree(t->comm, status, "resuming"));
+    FCT_INFO("resumed from %s: epoch %lld, step %lld", taken, (long long)t->at.epoch + 1,
+             (long long)t->at.step);
+    read_log_vars(t);
     t->save.good = t->at;
     t->save.has_good = 1;
     return FCT_OK;
 }
 
-static fct_status start_from(fct_trainer *t, const char *path)
+static fct_status start_from(fct_trainer *t, const fct_blobs *state, const char *taken)
 {
-    fct_blobs state = { 0 };
-    char taken[FCT_PATH_MAX];
-    int n, count = 0;
-    fct_params_table(t->net->params, &n);
-    fct_status status = fct_checkpoint_load(path, 0, &state, taken);
-    if (status == FCT_OK)
-        status = fct_state_read_weights(&state, t->net->params, 1, &count);
-    fct_blobs_release(&state);
-    if (status == FCT_OK && count == 0)
-        status = FCT_FAIL(FCT_E_ARG, "init.from: %s has no tensor that this model has", taken);
-    if (status == FCT_OK)
-        FCT_INFO("started from %s: %d of %d tensors taken over", taken, count, n);
-    return status;
+    int n, count = 0, is_average = fct_state_has_ema(state);
+    fct_params *p = t->net->params;
+    fct_params_table(p, &n);
+    FCT_TRY(read_buffer(state, p, fct_params_weights(p), is_average ? "optim/ema" : "model",
+                        is_network, &count));
+    if (count == 0)
+        return FCT_FAIL(FCT_E_ARG, "init.from: %s has no tensor that this model has", taken);
+    FCT_INFO("started from %s: %d of %d tensors taken over%s", taken, count, n,
+             is_average ? " (of the weights' moving average)" : "");
+    return FCT_OK;
 }
 
 fct_status fct_trainer_start_from(fct_trainer *t, const char *path)
 {
-    FCT_TRY(fct_comm_agree(t->comm, start_from(t, path), "init.from"));
-    read_log_vars_into(t);
-    return FCT_OK;
+    fct_blobs state;
+    char taken[FCT_PATH_MAX];
+    FCT_TRY(fct_checkpoint_load_same(t->comm, path, &state, taken));
+    fct_status status = start_from(t, &state, taken);
+    fct_blobs_release(&state);
+    return fct_comm_agree(t->comm, status, "init.from");
 }

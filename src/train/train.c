@@ -252,8 +252,9 @@ static fct_status open_run(fct_trainer *t)
     const fct_param *p = fct_params_table(t->net->params, &n);
     for (int i = 0; i < n; i++)
         parameters += p[i].kind == FCT_PARAM_STAT ? 0 : fct_shape_elements(&p[i].shape);
-    FCT_TRY(fct_run_dir_describe(&t->run, t->o, t->comm, fct_mix_describe(t->train_mix)->data_hash,
-                                 parameters));
+    fct_run_facts facts = { t->o, fct_mix_describe(t->train_mix)->data_hash, parameters,
+                            t->at.step };
+    FCT_TRY(fct_run_dir_describe(&t->run, &facts, t->comm));
     return boss_did(t, is_boss(t) ? fct_run_dir_trim_steps(&t->run, t->at.step) : FCT_OK,
                     "trimming steps.csv");
 }

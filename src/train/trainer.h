@@ -145,12 +145,13 @@ void fct_trainer_newest(const fct_trainer *t, char out[FCT_PATH_MAX + 64]);
 
 // state.c
 double fct_state_bytes(const fct_trainer *t); // not collective, about what a checkpoint takes
-fct_status fct_state_collect(fct_trainer *t, fct_blobs *state);      // not collective, a copy
-fct_status fct_trainer_restore(fct_trainer *t, const char *path);    // collective, exact resume
-fct_status fct_trainer_start_from(fct_trainer *t, const char *path); // collective, weights only
-fct_status fct_state_read_weights(const fct_blobs *state, fct_params *params, int partly,
-                                  int *taken);
-// The moving average of the weights in place of the weights.
+fct_status fct_state_collect(fct_trainer *t, fct_blobs *state);   // not collective, a copy
+fct_status fct_trainer_restore(fct_trainer *t, const char *path); // collective, exact resume
+// Collective. The network's weights, or their moving average where there is one.
+fct_status fct_trainer_start_from(fct_trainer *t, const char *path);
+fct_status fct_state_read_weights(const fct_blobs *state, fct_params *params);
+// The moving average of the weights in place of the weights, where there is one.
+int fct_state_has_ema(const fct_blobs *state);
 fct_status fct_state_read_ema(const fct_blobs *state, fct_params *params);
 
 // console.c, rank 0

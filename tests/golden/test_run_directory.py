@@ -8,7 +8,7 @@ import signal
 import subprocess
 import time
 
-from golden import FACET, SMALL, data, facet, workspace
+from golden import FACET, SMALL, arrays, data, facet, last_step, workspace
 
 STUDY = ("epoch,train_loss,val_loss,train_expr_acc,val_expr_acc,train_lm_error,val_lm_error,expression_weight,"
          "landmark_weight,learning_rate,expression_log_var,landmark_log_var").split(",")
@@ -75,10 +75,39 @@ def check_resume(packed, top):
         _, _, err = facet("train", *SMALL, "data.path=" + packed, change, "--resume", run, want=2)
         assert change.split("=")[0] in err and "hint:" in err, err
     step = os.path.join(run, "checkpoints", sorted(os.listdir(os.path.join(run, "checkpoints")))[-1])
+    lives = [json.load(open(os.path.join(run, "manifest.json")))]
     for place in (step, os.path.join(run, "checkpoints"), run):
         facet("train", *SMALL, "data.path=" + packed, "--resume", place, "--stop-after", 1, want=75)
         assert not os.path.exists(os.path.join(step, "config.cfg"))
     assert len(open(os.path.join(run, "steps.csv")).readlines()) == 1 + 5
+    manifest = json.load(open(os.path.join(run, "manifest.json")))
+    assert manifest["started"] == lives[0]["started"] and manifest["lives"][:1] == lives[0]["lives"]
+    assert [life["from_step"] for life in manifest["lives"]] == [0, 2, 3, 4], manifest
+    assert all(life["ranks"] == 1 and len(life["hosts"]) == 1 for life in manifest["lives"])
+
+
+def check_auto(packed, top):
+    """--resume auto finds the newest run of these options, whatever letters its name has."""
+    name = ["run.root=" + os.path.join(top, "r[oo]t"), "run.name=a*[b]?"]
+    facet("train", *SMALL, "data.path=" + packed, *name, "--stop-after", 1, want=75)
+    _, _, err = facet("train", *SMALL, "data.path=" + packed, *name, "--resume", "auto", "--stop-after", 1, want=75)
+    assert "resumed from" in err and "step 1" in err, err
+    _, _, err = facet("train", *SMALL, "data.path=" + packed, name[0], "run.name=axbx", "--resume", "auto", "--stop-after", 1, want=75)
+    assert "resumed from" not in err, err
+
+
+def check_init(packed, top):
+    """init.from takes the moving average where there is one, and not how the tasks were balanced."""
+    run, new = os.path.join(top, "averaged"), os.path.join(top, "started")
+    facet("train", *SMALL, "data.path=" + packed, "run.dir=" + run, "optim.ema=0.9", "--stop-after", 3, want=75)
+    _, _, err = facet("train", *SMALL, "data.path=" + packed, "run.dir=" + new, "init.from=" + run, "optim.learning_rate=0",
+                      "loss.log_var_init=0.25", "--stop-after", 1, want=75)
+    old, got = arrays(last_step(run)), arrays(last_step(new))
+    assert "moving average" in err and (got["model/balance.log_var"] == 0.25).all(), err
+    weights = [n for n in got if n.startswith("model/backbone") and n.endswith("weight")]
+    assert len(weights) > 20
+    for name in weights:
+        assert got[name].tobytes() == old["optim/ema/" + name[6:]].tobytes() != old[name].tobytes(), name
 
 
 def check_signal(packed, top):
@@ -127,6 +156,8 @@ def main():
         check_run(packed, top)
         check_single_tasks(packed, top)
         check_resume(packed, top)
+        check_auto(packed, top)
+        check_init(packed, top)
         check_signal(packed, top)
         check_wrong_use(packed)
         check_dry_run(packed)

@@ -6,7 +6,7 @@
 need shellcheck
 
 scripts=$(sources '*.sh' '*.sbatch')
-for file in quickstart .ci/run; do
+for file in quickstart .ci/run slurm/sandbox/up slurm/sandbox/down slurm/sandbox/node; do
     [ ! -f "$file" ] || scripts="$scripts $file"
 done
 for file in $scripts; do

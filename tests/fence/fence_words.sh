@@ -12,7 +12,7 @@ found=$(sources '*.c' '*.h' '*.def' '*.cu' '*.py' '*.sh' '*.cmake' 'CMakeLists.t
 $found"
 
 licensed=$(sources '*.c' '*.h' '*.def' '*.cu' '*.py' '*.sh' '*.cmake' 'CMakeLists.txt' '*.sbatch')
-for file in $licensed quickstart .ci/run; do
+for file in $licensed quickstart .ci/run slurm/sandbox/up slurm/sandbox/down slurm/sandbox/node; do
     [ ! -f "$file" ] || head -n 3 "$file" | grep -q 'SPDX-License-Identifier: Apache-2.0' ||
         complain "$file: has no SPDX line"
 done

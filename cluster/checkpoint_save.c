@@ -12,6 +12,7 @@
 
 #include "checkpoint_write.h"
 #include "comm_kind.h"
+#include "facet/clock.h"
 #include "facet/fault.h"
 
 typedef struct { // an outcome with its text, carried from the thread to the main thread
@@ -33,6 +34,8 @@ struct fct_saver {
     int is_best;
     fct_blobs state;
     outcome part, commit;
+    double start_s, end_s; // end_s belongs to the thread until it is joined
+    double seconds;        // of the save before
 };
 
 static outcome outcome_of(fct_status status)
@@ -48,9 +51,8 @@ static fct_status told(const outcome *o)
     return o->status == FCT_OK ? FCT_OK : fct_fail_set(o->status, o->text);
 }
 
-static void *write_all(void *argument)
+static void write_all(fct_saver *s)
 {
-    fct_saver *s = argument;
     int rank = fct_comm_rank(s->c);
     fct_status status = FCT_OK;
     if (s->state.n > 0)
@@ -58,7 +60,7 @@ static void *write_all(void *argument)
     s->part = outcome_of(status);
     sem_post(&s->part_is_done);
     if (rank != 0 || status != FCT_OK)
-        return NULL;
+        return;
     fct_commit_order order = { .folder = s->folder,
                                .step = s->step,
                                .is_best = s->is_best,
@@ -67,6 +69,13 @@ static void *write_all(void *argument)
                                .has_part = s->has_part,
                                .patience_ms = &s->patience_ms };
     s->commit = outcome_of(fct_commit_save(&order));
+}
+
+static void *save(void *argument)
+{
+    fct_saver *s = argument;
+    write_all(s);
+    s->end_s = fct_clock_s();
     return NULL;
 }
 
@@ -77,10 +86,10 @@ static void start_thread(fct_saver *s)
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     s->has_thread = fct_part_may_use_thread() && !fct_fault("checkpoint.thread") &&
-                    pthread_create(&s->thread, NULL, write_all, s) == 0;
+                    pthread_create(&s->thread, NULL, save, s) == 0;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (!s->has_thread)
-        write_all(s);
+        save(s);
 }
 
 static fct_status open_folder(fct_saver *s, const char *folder)
@@ -191,6 +200,7 @@ fct_status fct_saver_wait(fct_saver *s)
     outcome first = outcome_of(parts);
     if (s->has_thread)
         pthread_join(s->thread, NULL);
+    s->seconds = s->end_s - s->start_s;
     s->is_busy = 0;
     // Also after a failure: nobody writes any more, so that rank 0 may clean up.
     fct_status status =
@@ -199,6 +209,11 @@ fct_status fct_saver_wait(fct_saver *s)
     if (fct_comm_rank(s->c) == 0 && (parts != FCT_OK || status != FCT_OK))
         remove_temporary(s);
     return first.status != FCT_OK ? told(&first) : told(&second);
+}
+
+double fct_saver_seconds(const fct_saver *s)
+{
+    return s->seconds;
 }
 
 // Rank 0: is there room for all parts, and a new temporary folder.
@@ -247,6 +262,7 @@ fct_status fct_saver_start(fct_saver *s, int64_t step, int is_best, fct_blobs *s
     *state = (fct_blobs){ 0 };
     s->step = step;
     s->is_best = is_best;
+    s->start_s = fct_clock_s();
     s->part = s->commit = (outcome){ 0 };
     atomic_store(&s->patience_ms, -1);
     fct_status status = prepare(s);

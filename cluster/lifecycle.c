@@ -1,33 +1,114 @@
 // SPDX-License-Identifier: Apache-2.0
-// Signal handlers that only set a flag; the second impatient signal ends the process.
+// Signal handlers that only set a flag, the end of the time limit beside it; the second signal ends
+// the process.
 #include <errno.h>
+#include <math.h>
 #include <signal.h>
+#include <stdatomic.h>
+#include <stdint.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "facet/clock.h"
 #include "facet/lifecycle.h"
+#include "facet/text.h"
 
-static volatile sig_atomic_t asked;
+static const struct {
+    const char *name;
+    int number;
+} usable[] = { { "SIGHUP", SIGHUP },   { "SIGINT", SIGINT },   { "SIGQUIT", SIGQUIT },
+               { "SIGTERM", SIGTERM }, { "SIGUSR1", SIGUSR1 }, { "SIGUSR2", SIGUSR2 },
+               { "SIGXCPU", SIGXCPU } };
+enum { USABLE = sizeof usable / sizeof *usable };
+
+static const int64_t echo_ns = 2000000000; // as long as a forwarded signal may be on its way
+
+static atomic_int asked, is_leaving; // the signal; whether more of them change nothing
+static _Atomic int64_t asked_at_ns;
+static double end_s = INFINITY, reserve_s; // of the main thread
+
+static int64_t now_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now); // may be called in a signal handler, as what is below
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
 
 static void ask(int signal_number)
 {
-    if (asked && (signal_number == SIGINT || signal_number == SIGTERM))
+    int64_t first = 0, now = now_ns();
+    int before = atomic_load(&asked);
+    if (atomic_load(&is_leaving))
+        return;
+    if (atomic_compare_exchange_strong(&asked_at_ns, &first, now))
+        atomic_store(&asked, signal_number);
+    else if ((before != 0 && before != signal_number) || now - first > echo_ns)
         _exit(128 + signal_number);
-    asked = signal_number;
 }
 
-fct_status fct_lifecycle_install(void)
+static fct_status number_of(const char *name, int *out)
 {
-    static const int signals[] = { SIGINT, SIGTERM, SIGUSR1, SIGUSR2 };
+    const char *names[USABLE];
+    for (int i = 0; i < USABLE; i++) {
+        names[i] = usable[i].name;
+        *out = usable[i].number;
+        if (!strcmp(name, usable[i].name))
+            return FCT_OK;
+    }
+    const char *nearest = fct_text_nearest(name, names, USABLE);
+    return FCT_FAIL(FCT_E_ARG,
+                    "cluster.signals: '%.40s' is not a signal that may ask to stop%s%s%s\n"
+                    "SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2 and SIGXCPU may",
+                    name, nearest ? "; did you mean " : "", nearest ? nearest : "",
+                    nearest ? "?" : "");
+}
+
+fct_status fct_lifecycle_install(char *const *names, int n)
+{
+    static char *const usual[] = { "SIGINT", "SIGTERM", "SIGUSR1", "SIGUSR2" };
+    names = names ? names : usual;
+    n = names == usual ? (int)(sizeof usual / sizeof *usual) : n;
     struct sigaction action = { .sa_handler = ask, .sa_flags = SA_RESTART };
+    int number[USABLE * 4], count = n < USABLE * 4 ? n : USABLE * 4;
     sigemptyset(&action.sa_mask);
-    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
-        if (sigaction(signals[i], &action, NULL) != 0)
-            return FCT_FAIL(FCT_E_IO, "cannot catch signal %d: %s", signals[i], strerror(errno));
+    for (int i = 0; i < count; i++) {
+        FCT_TRY(number_of(names[i], &number[i]));
+        sigaddset(&action.sa_mask, number[i]);
+    }
+    for (int i = 0; i < count; i++)
+        if (sigaction(number[i], &action, NULL) != 0)
+            return FCT_FAIL(FCT_E_IO, "cannot catch %s: %s", names[i], strerror(errno));
     return FCT_OK;
 }
 
-int fct_lifecycle_signal(void)
+void fct_lifecycle_ignore(void)
 {
-    return asked;
+    atomic_store(&is_leaving, 1);
+}
+
+void fct_lifecycle_set_end(double clock_s)
+{
+    end_s = clock_s;
+}
+
+void fct_lifecycle_set_reserve(double seconds)
+{
+    reserve_s = seconds;
+}
+
+int fct_lifecycle_asked(void)
+{
+    int number = atomic_load(&asked);
+    if (number != 0)
+        return number;
+    return fct_clock_s() + reserve_s >= end_s ? FCT_ASKED_BY_DEADLINE : FCT_ASKED_BY_NOBODY;
+}
+
+const char *fct_lifecycle_name(int signal_number)
+{
+    for (int i = 0; i < USABLE; i++)
+        if (usable[i].number == signal_number)
+            return usable[i].name;
+    return "another rank's signal";
 }

@@ -48,6 +48,9 @@ void fct_saver_destroy(fct_saver *s);
 fct_status fct_saver_start(fct_saver *s, int64_t step, int is_best, fct_blobs *state);
 // Collective. Returns when the save under way is committed, with its outcome, equal on all ranks.
 fct_status fct_saver_wait(fct_saver *s);
+// Not collective. How long the last save that was waited for took on this rank, commit included; 0
+// before the first.
+double fct_saver_seconds(const fct_saver *s);
 
 // Not collective. Loads one part, every tensor's checksum verified. `path`: a step folder, or a
 // checkpoints/ or run folder (then its `last`; a damaged one is named and the one before it taken),

@@ -37,7 +37,7 @@ static fct_status peer_gather(void *ctx, const void *mine, size_t n, void **out,
 static int peer_stop(void *ctx)
 {
     (void)ctx;
-    return fct_lifecycle_signal();
+    return fct_lifecycle_asked() != FCT_ASKED_BY_NOBODY;
 }
 
 // "val=0.25", or the name that all pictures' split gets.
@@ -99,7 +99,7 @@ static fct_status pack_on_all_ranks(options *o, fct_comm **out)
                                    .sum = peer_sum,
                                    .stop = peer_stop,
                                    .gather = peer_gather };
-    FCT_TRY(fct_lifecycle_install());
+    FCT_TRY(fct_lifecycle_install(NULL, 0));
     fct_status status = fct_pack(&o->spec, &peers, &summary);
     if (status == FCT_OK && peers.rank == 0)
         printf("%s", summary.data);

@@ -65,6 +65,19 @@ static void placement_fact(const fct_trainer *t)
     fact("placement", line);
 }
 
+static void slurm_fact(const fct_trainer *t)
+{
+    const fct_slurm_job *job = &t->job;
+    char line[256];
+    if (job->job == 0)
+        return;
+    int n =
+        snprintf(line, sizeof line, "job %s, life %lld of this job", job->id, (long long)job->life);
+    if (job->end[0])
+        snprintf(line + n, sizeof line - (size_t)n, ", its time limit ends at %s", job->end);
+    fact("slurm", line);
+}
+
 void fct_console_start(const fct_trainer *t)
 {
     const fct_mix_info *train = fct_mix_describe(t->train_mix), *val = fct_mix_describe(t->val_mix);
@@ -89,6 +102,7 @@ void fct_console_start(const fct_trainer *t)
              (long long)t->steps, (long long)t->epochs);
     fact("batch", line);
     memory_fact(t);
+    slurm_fact(t);
     if (t->run.path[0])
         fact("run", t->run.path);
 }

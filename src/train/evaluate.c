@@ -131,7 +131,8 @@ static fct_status run_batch(fct_evaluator *e, const fct_batch *b)
 // All ranks learn whether one of them failed (it says why at the end), or is asked to stop.
 static fct_status look(fct_evaluator *e, fct_status mine, int *leave)
 {
-    int64_t seen[2] = { mine != FCT_OK, fct_lifecycle_signal() != 0 || fct_fault("evaluate.stop") };
+    int64_t seen[2] = { mine != FCT_OK, fct_lifecycle_asked() != FCT_ASKED_BY_NOBODY ||
+                                            fct_fault("evaluate.stop") };
     fct_status status = fct_comm_reduce_i64(e->spec.comm, seen, 2, FCT_MAX);
     *leave = status != FCT_OK || seen[0] || seen[1];
     if (mine != FCT_OK || status != FCT_OK)

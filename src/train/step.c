@@ -9,19 +9,23 @@
 #include "facet/log.h"
 #include "trainer.h"
 
-enum { HEAD_FAILED, HEAD_STOP, HEAD_FIELDS };
+enum { HEAD_FAILED, HEAD_SIGNAL, HEAD_DEADLINE, HEAD_FIELDS };
 
 // Before they compute, all ranks must know whether somebody has no batch, and whether somebody is
 // asked to stop. One message for both.
-static fct_status agree_on_batch(fct_trainer *t, fct_status mine, int *stop)
+static fct_status agree_on_batch(fct_trainer *t, fct_status mine, fct_stop *stop)
 {
     double head[HEAD_FIELDS] = { 0 };
     head[HEAD_FAILED] = mine != FCT_OK;
-    head[HEAD_STOP] = fct_lifecycle_signal() != 0;
+    int asked = fct_lifecycle_asked();
+    head[HEAD_SIGNAL] = asked > 0;
+    head[HEAD_DEADLINE] = asked == FCT_ASKED_BY_DEADLINE;
     FCT_TRY(fct_comm_reduce_f64(t->comm, head, HEAD_FIELDS, FCT_SUM));
     if (head[HEAD_FAILED] > 0)
         return fct_comm_agree(t->comm, mine, "reading a batch");
-    *stop = head[HEAD_STOP] > 0;
+    *stop = head[HEAD_SIGNAL] > 0     ? FCT_STOP_BY_SIGNAL
+            : head[HEAD_DEADLINE] > 0 ? FCT_STOP_BY_DEADLINE
+                                      : FCT_STOP_NOT;
     return FCT_OK;
 }
 
@@ -61,7 +65,7 @@ static fct_status write_order(fct_trainer *t, const fct_batch *b)
     return fclose(file) == 0 ? FCT_OK : FCT_FAIL(FCT_E_IO, "%s: cannot write", t->spec->order_file);
 }
 
-static fct_status train_batches(fct_trainer *t, int parts, fct_sums *sums, int *stop)
+static fct_status train_batches(fct_trainer *t, int parts, fct_sums *sums, fct_stop *stop)
 {
     double denominator[FCT_TASKS];
     FCT_TRY(weigh_step(t, parts, denominator)); // the same everywhere: fails on all or on none

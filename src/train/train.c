@@ -60,12 +60,14 @@ static fct_status train_epoch(fct_trainer *t, epoch_end *how)
         fct_step_report r;
         double start = fct_clock_s();
         FCT_TRY(fct_trainer_step(t, &r));
+        fct_life_step_took(t, fct_clock_s() - start);
         if (is_boss(t) && t->at.step % t->o->log_every_steps == 0)
             fct_steps_add(t, &r, fct_clock_s() - start);
         show_step(t, &bar, &r);
         if (must_save(t))
             FCT_TRY(fct_trainer_save(t));
         if (must_stop(t, &r)) {
+            fct_life_stop(t, r.stop);
             *how = EPOCH_STOPPED;
             break;
         }
@@ -169,6 +171,8 @@ static fct_status look_first(fct_trainer *t, fct_evaluation *val, int *passed, i
         return FCT_OK;
     fct_status status = evaluate(t, val);
     *stopped = status == FCT_E_INTERRUPTED;
+    if (*stopped)
+        fct_life_interrupted(t);
     *passed = status == FCT_OK && knows_by_heart(t, val);
     return *stopped ? FCT_OK : status;
 }
@@ -189,6 +193,7 @@ static fct_status run_epochs(fct_trainer *t, int *stopped)
         status = finish_epoch(t, how, &val);
         if (status == FCT_E_INTERRUPTED) { // asked to stop while it evaluated: that is to be done
             *stopped = 1;
+            fct_life_interrupted(t);
             break;
         }
         FCT_TRY(status);
@@ -202,12 +207,13 @@ static fct_status run_epochs(fct_trainer *t, int *stopped)
 // Where to resume from: "" for a new run.
 static fct_status find_resume(fct_trainer *t, char from[FCT_PATH_MAX])
 {
+    const char *resume = fct_life_resume(t);
     from[0] = 0;
-    if (!t->spec->resume)
+    if (!resume)
         return FCT_OK;
-    if (!strcmp(t->spec->resume, "auto"))
+    if (!strcmp(resume, "auto"))
         return fct_run_dir_newest(t->o, t->comm, t->mode, from);
-    int n = snprintf(from, FCT_PATH_MAX, "%s", t->spec->resume);
+    int n = snprintf(from, FCT_PATH_MAX, "%s", resume);
     return n < FCT_PATH_MAX ? FCT_OK : FCT_FAIL(FCT_E_ARG, "--resume: the path is too long");
 }
 
@@ -261,6 +267,7 @@ static fct_status open_run(fct_trainer *t)
 
 static fct_status run(fct_trainer *t, int *stopped)
 {
+    FCT_TRY(fct_life_begin(t));
     FCT_TRY(open_run(t));
     if (is_boss(t))
         fct_console_start(t);
@@ -272,7 +279,7 @@ static fct_status run(fct_trainer *t, int *stopped)
                  (long long)t->at.epoch + 1, (long long)t->at.step, t->run.path);
     else
         FCT_INFO("done: %s", t->run.path);
-    return FCT_OK;
+    return *stopped ? fct_life_end(t) : FCT_OK;
 }
 
 fct_status fct_train(const fct_train_spec *spec, int *stopped)
@@ -280,12 +287,13 @@ fct_status fct_train(const fct_train_spec *spec, int *stopped)
     fct_trainer *t;
     *stopped = 0;
     FCT_TRY(fct_comm_same(spec->comm, fct_options_hash(spec->options), "the configuration"));
+    const fct_list *signals = &spec->options->cluster_signals;
+    if (!spec->dry_run)
+        FCT_TRY(fct_lifecycle_install(signals->item, signals->n));
     FCT_TRY(fct_trainer_create(spec, &t));
     fct_status status = FCT_OK;
     if (!spec->dry_run) {
-        status = fct_lifecycle_install();
-        if (status == FCT_OK)
-            status = run(t, stopped);
+        status = run(t, stopped);
         if (t->saver)
             fct_saver_destroy(t->saver);
         fct_run_dir_release(&t->run);

@@ -8,6 +8,7 @@
 #include "facet/checkpoint.h"
 #include "facet/optim.h"
 #include "facet/progress.h"
+#include "facet/slurm.h"
 #include "facet/train.h"
 #include "run_dir.h"
 
@@ -39,6 +40,8 @@ typedef struct { // of this rank, in the step under way: pictures whose loss is 
 
 typedef struct fct_trainer fct_trainer;
 typedef struct fct_exact fct_exact;
+
+typedef enum { FCT_STOP_NOT, FCT_STOP_BY_SIGNAL, FCT_STOP_BY_DEADLINE } fct_stop;
 
 // How a step comes from batches to gradients; chosen once. Collective.
 typedef struct {
@@ -95,6 +98,10 @@ struct fct_trainer {
     double best;   // best value so far that is saved or being saved, larger is better; NaN before
     int64_t steps_here;       // taken by this process
     double seconds, waited_s; // of this epoch so far, stretches before a resume included
+
+    fct_slurm_job job;
+    double keep_s, step_s; // kept in hand before the time limit's end; what a step takes
+    fct_stop stop;         // why this process stopped
 };
 
 // setup.c. Collective. Data, network, optimiser, schedule; no file is written yet.
@@ -116,7 +123,7 @@ typedef struct {
     double loss[FCT_MAX_TASKS], total, norm, rate, waited_comm_s;
     int64_t pictures;
     int is_skipped; // NaN or Inf in the gradient: nothing was changed
-    int stop;       // some rank was asked to stop
+    fct_stop stop;  // what some rank was asked to do after this step
 } fct_step_report;
 fct_status fct_trainer_step(fct_trainer *t, fct_step_report *out);
 // bad_step.c. Collective. The step was skipped on all ranks: says which parameters and pictures
@@ -153,6 +160,14 @@ fct_status fct_state_read_weights(const fct_blobs *state, fct_params *params);
 // The moving average of the weights in place of the weights, where there is one.
 int fct_state_has_ema(const fct_blobs *state);
 fct_status fct_state_read_ema(const fct_blobs *state, fct_params *params);
+
+// life.c: what Slurm gives a process and takes from it
+fct_status fct_life_begin(fct_trainer *t);               // collective
+const char *fct_life_resume(const fct_trainer *t);       // --resume, or what a requeue means
+void fct_life_step_took(fct_trainer *t, double seconds); // not collective
+void fct_life_stop(fct_trainer *t, fct_stop why);        // not collective: says why, once
+void fct_life_interrupted(fct_trainer *t);               // not collective: asked while it evaluated
+fct_status fct_life_end(fct_trainer *t);                 // collective, after the commit
 
 // console.c, rank 0
 void fct_console_start(const fct_trainer *t);

@@ -1,0 +1,6 @@
+# SPDX-License-Identifier: Apache-2.0
+add_library(slow_steps MODULE slow_steps.c)
+target_link_libraries(slow_steps PRIVATE facet_flags ${CMAKE_DL_LIBS})
+foreach(name submit requeue time-limit preempt node-failure array dependency cancel)
+  fct_script_test(slurm-${name}.py LABEL slurm TIMEOUT 400 RANKS 2 ENV SLOW_STEPS=$<TARGET_FILE:slow_steps>)
+endforeach()

@@ -77,8 +77,8 @@ static fct_status load_newest(const char *folder, int64_t newest, const int64_t 
             continue;
         fct_status older = load_numbered(folder, steps[i], rank, out, taken);
         if (older == FCT_OK) {
-            FCT_WARN("%s; taking step_%08" PRId64 " instead: %" PRId64 " steps are lost", damage,
-                     steps[i], newest - steps[i]);
+            FCT_WARN("%s; taking step_%08" PRId64 " instead: %" PRId64 " step%s lost", damage,
+                     steps[i], newest - steps[i], newest - steps[i] == 1 ? " is" : "s are");
             return FCT_OK;
         }
         if (!is_damage(older))

@@ -59,8 +59,8 @@ static fct_status name_damage(int fd, const char *path, const fct_part_record *p
                     path);
 }
 
-// The first tensor that a file cut at `size` bytes has not whole.
-static fct_status name_cut(const char *path, const fct_part_record *part, uint64_t size)
+// The first tensor that a file of another size than it should have does not hold as it was.
+static fct_status name_size(int fd, const char *path, const fct_part_record *part, uint64_t size)
 {
     const fct_tensor_record *first = NULL;
     for (int i = 0; i < part->n; i++) {
@@ -68,9 +68,13 @@ static fct_status name_cut(const char *path, const fct_part_record *part, uint64
         if (t->offset + t->bytes > size && (!first || t->offset < first->offset))
             first = t;
     }
+    if (!first) // cut behind its tensors, grown, or another file
+        return name_damage(fd, path, part);
     return FCT_FAIL(FCT_E_FORMAT,
-                    "%s: has %" PRIu64 " bytes instead of %" PRIu64 "; first touched: %s%s", path,
-                    size, part->bytes, first ? "tensor " : "no tensor", first ? first->name : "");
+                    "%s: has %" PRIu64 " bytes instead of %" PRIu64
+                    "; first touched: tensor %s (bytes %" PRIu64 " to %" PRIu64 ")",
+                    path, size, part->bytes, first->name, first->offset,
+                    first->offset + first->bytes);
 }
 
 fct_status fct_part_verify(const char *path, const fct_part_record *part)
@@ -84,7 +88,7 @@ fct_status fct_part_verify(const char *path, const fct_part_record *part)
     if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
         FCT_TRY_GOTO(FCT_FAIL(FCT_E_FORMAT, "%s: is not a regular file", path), status, done);
     if ((uint64_t)st.st_size != part->bytes)
-        FCT_TRY_GOTO(name_cut(path, part, (uint64_t)st.st_size), status, done);
+        FCT_TRY_GOTO(name_size(fd, path, part, (uint64_t)st.st_size), status, done);
     FCT_TRY_GOTO(hash_range(fd, path, 0, part->bytes, &hash), status, done);
     if (hash != part->hash)
         status = name_damage(fd, path, part);

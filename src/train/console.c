@@ -101,6 +101,10 @@ void fct_console_start(const fct_trainer *t)
              (long long)(fct_sampler_batch_size(t->sampler, 0) * t->o->train_accumulate),
              (long long)t->steps, (long long)t->epochs);
     fact("batch", line);
+    snprintf(line, sizeof line, "the same bits on every number of ranks that divides %lld",
+             (long long)t->o->train_exact_shards);
+    if (t->o->train_exact)
+        fact("exact", line);
     memory_fact(t);
     slurm_fact(t);
     if (t->run.path[0])

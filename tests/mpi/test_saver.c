@@ -29,6 +29,36 @@ static void remove_folder(fct_comm *c)
         fct_path_remove(folder);
 }
 
+// A9: what is handed over is saved, whatever becomes of the memory that it came from.
+static void test_a_save_under_way_keeps_the_values_of_its_step(fct_comm *c)
+{
+    const int64_t n = 4 << 20;
+    char taken[FCT_PATH_MAX];
+    fct_saver *s;
+    fct_blobs state = { 0 }, back;
+    float *weights = malloc((size_t)n * sizeof *weights);
+    int wrong = 0;
+    for (int64_t i = 0; weights && i < n; i++)
+        weights[i] = (float)(i % 8191);
+    new_folder(c);
+    CLAIM(c, fct_saver_create(c, folder, 2, &s) == FCT_OK);
+    CLAIM(c, weights && !fct_blobs_add(&state, "model/weight", FCT_BLOB_F32, 1, &n, weights));
+    CLAIM(c, fct_saver_start(s, 6, 0, &state) == FCT_OK);
+    for (int64_t i = 0; weights && i < n; i++) // the next step, while the thread writes
+        weights[i] = -1;
+    fct_blobs_release(&state);
+    CLAIM(c, fct_saver_wait(s) == FCT_OK);
+    fct_saver_destroy(s);
+    CLAIM(c, fct_checkpoint_load(folder, fct_comm_rank(c), &back, taken) == FCT_OK);
+    const fct_blob *b = fct_blobs_find(&back, "model/weight");
+    for (int64_t i = 0; b && i < n; i++)
+        wrong += ((const float *)b->data)[i] != (float)(i % 8191);
+    CLAIM(c, b && wrong == 0);
+    fct_blobs_release(&back);
+    free(weights);
+    remove_folder(c);
+}
+
 // Rank 0 has the model too; rank `without` has nothing.
 static fct_blobs state_of(fct_comm *c, int64_t step, int without)
 {
@@ -170,6 +200,7 @@ int main(int argc, char **argv)
     } else {
         test_every_rank_gets_its_part_back(c);
         test_ranks_may_have_no_part(c);
+        test_a_save_under_way_keeps_the_values_of_its_step(c);
         test_a_cancel_does_not_spoil_the_save_under_way(c); // the last: it ends the communicator
     }
     fct_comm_destroy(c);

@@ -280,6 +280,39 @@ static void test_loader_gives_the_same_bytes_for_any_threads_and_ranks(void **st
         }
 }
 
+// Dealt in blocks, a row has the same rank and place for every batch; the last ranks may get none.
+static void test_loader_deals_in_blocks(void **state)
+{
+    (void)state;
+    enum { BLOCK = 5, RANKS = 3 };
+    make_reference();
+    for (int rank = 0; rank < RANKS; rank++) {
+        const char *paths[] = { raw_path, jpeg_path };
+        bench b = make_bench(
+            paths, 2, FCT_SAMPLER_SHUFFLE,
+            (fct_loader_spec){
+                .threads = 2, .ahead = 2, .rank = rank, .ranks = RANKS, .block = BLOCK });
+        for (int i = 0; i < 2 * STEPS; i++) {
+            const fct_batch *batch = next(&b);
+            int64_t rest = batch->global_rows - rank * BLOCK;
+            assert_int_equal(batch->rows, rest > BLOCK ? BLOCK : rest > 0 ? rest : 0);
+            for (int64_t r = 0; r < batch->rows; r++)
+                assert_true(row_hash(batch, r) ==
+                            reference[batch->epoch][batch->step][rank * BLOCK + r]);
+        }
+        fct_loader *none = NULL;
+        fct_loader_spec small = { .mix = b.mix,
+                                  .sampler = b.sampler,
+                                  .augment = b.augment,
+                                  .threads = 1,
+                                  .ahead = 1,
+                                  .ranks = RANKS,
+                                  .block = 3 };
+        assert_int_equal(fct_loader_create(&small, &none), FCT_E_ARG); // 9 rows, not 12
+        destroy_bench(&b);
+    }
+}
+
 static void test_loader_seeks_to_what_running_there_gives(void **state)
 {
     (void)state;
@@ -437,6 +470,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_loader_gives_the_samplers_order_and_the_sets_labels),
         cmocka_unit_test(test_loader_gives_the_same_bytes_for_any_threads_and_ranks),
+        cmocka_unit_test(test_loader_deals_in_blocks),
         cmocka_unit_test(test_loader_seeks_to_what_running_there_gives),
         cmocka_unit_test(test_loader_with_more_ranks_than_rows_gives_empty_batches),
         cmocka_unit_test(test_loader_plain_gives_pictures_and_points_as_they_are),

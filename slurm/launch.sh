@@ -17,8 +17,9 @@ launch() {
     else
         # A lost node is noticed in 2 + 3 * 2 s, before facet gives up on it after
         # cluster.limit_silence (12 s): the other way round mpirun hangs. A rank that is told to
-        # stop may save a checkpoint; facet itself keeps ranks on their cores.
-        mpirun --bind-to none --mca odls_base_sigkill_timeout 600 \
+        # stop has 15 s to save a checkpoint; not more, because mpirun sits through twice this time
+        # after any exit code but 0. facet itself keeps ranks on their cores.
+        mpirun --bind-to none --mca odls_base_sigkill_timeout 15 \
             --mca oob_tcp_keepalive_time 2 --mca oob_tcp_keepalive_intvl 2 \
             --mca oob_tcp_keepalive_probes 3 "$@" &
     fi

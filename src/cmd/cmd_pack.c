@@ -37,7 +37,7 @@ static fct_status peer_gather(void *ctx, const void *mine, size_t n, void **out,
 static int peer_stop(void *ctx)
 {
     (void)ctx;
-    return fct_lifecycle_asked() != FCT_ASKED_BY_NOBODY;
+    return fct_lifecycle_asked();
 }
 
 // "val=0.25", or the name that all pictures' split gets.

@@ -161,7 +161,7 @@ for ended in 75 137 205; do
     exits $ended "code $ended is passed on"
     grep -q '^requeue 1001$' scontrol || complain "code $ended goes back into the queue"
 done
-grep -q 'mpirun --bind-to none --mca odls_base_sigkill_timeout 600' launched || complain 'how mpirun is called'
+grep -q 'mpirun --bind-to none --mca odls_base_sigkill_timeout 15' launched || complain 'how mpirun is called'
 for ended in 0 1 2 143; do
     act srun $ended
     exits $ended "code $ended is passed on"

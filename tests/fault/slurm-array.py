@@ -5,7 +5,7 @@ import subprocess
 from slurm_lib import STEPS, Job, Sandbox
 
 with Sandbox() as s:
-    array = s.job("array", sbatch=["--array=0-2", "--nodes=1", "--ntasks-per-node=2"],
+    array = s.job("array", sbatch=["--array=0-2"], nodes=1,
                   run=s.folder + "/run-${SLURM_ARRAY_TASK_ID}")
     tasks = []
     for i in range(3):

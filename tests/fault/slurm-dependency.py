@@ -5,7 +5,7 @@ from slurm_lib import STEPS, Sandbox
 
 with Sandbox() as s:
     run = s.folder + "/run"
-    first = s.job("first", step_ms=0, run=run, options=["--stop-after 7"])
+    first = s.job("first", step_ms=0, run=run, options=["cluster.requeue=0"], more="--stop-after 7")
     second = s.job("second", step_ms=0, run=run, sbatch=["--dependency=afterany:" + first.number])
     third = s.job("third", step_ms=0, run=run, sbatch=["--dependency=afterok:" + second.number])
     first.wait_state("FAILED")

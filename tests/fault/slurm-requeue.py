@@ -10,7 +10,7 @@ def requeue(job):
     subprocess.run(["scontrol", "requeue", job.number], check=True)
 
 
-with Sandbox() as s:
+with Sandbox(cpus=3) as s:
     jobs = [s.job("srun"), s.job("mpirun", "mpirun")]
     # Killed before its first checkpoint: the run directory is there, but nothing to resume from.
     early = s.job("early")

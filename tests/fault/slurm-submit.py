@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""C6 submit: a job on two nodes runs to its end, started by srun and by mpirun."""
+"""C6 submit: `facet submit` on two nodes runs to its end, started by srun and by mpirun."""
 from slurm_lib import Sandbox
 
 with Sandbox() as s:

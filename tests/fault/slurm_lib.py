@@ -41,19 +41,19 @@ def reference():
 class Sandbox:
     """A private Slurm: `with Sandbox() as s:`; taken down at the end, logs shown when a claim failed."""
 
-    def __init__(self, nodes=3):
+    def __init__(self, nodes=3, cpus=2):
         for program in ("munged", "slurmctld", "slurmd", "sbatch", "srun", "mpirun"):
             if not shutil.which(program, path=os.environ["PATH"] + ":/usr/sbin:/sbin"):
                 skip(program + " is not installed (apt-get install slurm-wlm munge)")
         if golden.SANITIZED:
             skip("a sanitizer's library must come before the one that slows the steps")
-        self.nodes = nodes
+        self.size = ("--nodes", nodes, "--cpus", cpus)
 
     def __enter__(self):
         self.folder = tempfile.mkdtemp(prefix="facet-slurm-", dir="/tmp")
         self.data = golden.data()
         self.outputs = []
-        self.tool("up", "--nodes", self.nodes)
+        self.tool("up", *self.size)
         with open(os.path.join(self.folder, "slurm", "env")) as lines:
             for line in lines:
                 name, value = line.split()[1].split("=", 1)
@@ -77,23 +77,34 @@ class Sandbox:
         subprocess.run([os.path.join(TOOLS, name), os.path.join(self.folder, "slurm")]
                        + [str(a) for a in arguments], check=True, stdout=subprocess.DEVNULL)
 
-    def job(self, name, launcher="srun", step_ms=400, sbatch=(), after="", options=(), run=None, kill_s=15):
-        """Submits a training of two ranks on two nodes; returns the job. mpirun waits twice kill_s after
-        any exit code but 0, and ends ranks that had SIGTERM after kill_s."""
-        run = run or os.path.join(self.folder, "run-" + name)
-        launch = {"srun": "srun --mpi=pmix --kill-on-bad-exit=1",
-                  "mpirun": "mpirun --mca odls_base_sigkill_timeout %d -n 2 --map-by node" % kill_s}[launcher]
-        script = os.path.join(self.folder, name + ".sbatch")
-        with open(script, "w") as file:
-            file.write("\n".join([
-                "#!/bin/sh", "#SBATCH --nodes=2 --ntasks-per-node=1 --requeue --open-mode=append",
-                "#SBATCH --output=%s/%s-%%j.out" % (self.folder, name),
-                "export OMP_NUM_THREADS=1 FACET_TEST_STEP_MS=%d" % step_ms,
-                "%s env LD_PRELOAD=%s %s train %s data.path=%s run.dir=%s --order %s/order.txt --resume auto %s"
-                % (launch, os.environ["SLOW_STEPS"], golden.FACET, " ".join(SMALL), self.data, run, run,
-                   " ".join(options)),
-                "code=$?", "echo \"exit code $code\"", after, "exit $code", ""]))
-        done = subprocess.run(["sbatch", "--parsable"] + list(sbatch) + [script], capture_output=True, text=True)
+    def write(self, name, launcher, nodes, options, run):
+        """What `facet submit` writes for a training of two ranks: job.sbatch in `run`, not submitted for good."""
+        done = golden.facet("submit", *SMALL, *options, "data.path=" + self.data, "--nodes", nodes, "--ranks-per-node",
+                            2 // nodes, "--cpus-per-rank", 1, "--launcher", launcher, "--name", name, "-o", run,
+                            "--sbatch", "--hold")
+        subprocess.run(["scancel", done[1].split("job ")[1].split(":")[0]], check=True)
+        with open(os.path.join(run, "job.sbatch")) as file:
+            return file.read()
+
+    def job(self, name, launcher="srun", step_ms=400, sbatch=(), options=(), more="", run=None, nodes=2, kill_s=15):
+        """Submits a training of two ranks, by facet submit's script with slow steps; returns the job. mpirun waits
+        twice kill_s after any exit code but 0, and ends ranks that had SIGTERM after kill_s."""
+        written = os.path.join(self.folder, "run-" + name)
+        run = run or written
+        script = self.write(name, launcher, nodes, options, written)
+        for old, new in (("#SBATCH --hold\n", ""), ("sigkill_timeout 15", "sigkill_timeout %d" % kill_s),
+                         ('launch "$facet"', 'launch env LD_PRELOAD=%s FACET_TEST_STEP_MS=%d "$facet"'
+                          % (os.environ["SLOW_STEPS"], step_ms)),
+                         ("--resume auto", "--resume auto run.dir=%s --order %s/order.txt %s" % (run, run, more)),
+                         ("finish $?", "code=$?\necho \"exit code $code\"\nfinish $code")):
+            assert script.count(old) == 1, (old, script)
+            script = script.replace(old, new)
+        path = os.path.join(self.folder, name + ".sbatch")
+        with open(path, "w") as file:
+            file.write(script)
+        output = "%s/%s-%%j.out" % (self.folder, name)
+        done = subprocess.run(["sbatch", "--parsable", "--output=" + output] + list(sbatch) + [path],
+                              capture_output=True, text=True, env=dict(os.environ, OMP_NUM_THREADS="1"))
         assert done.returncode == 0, done.stderr
         job = Job(self, done.stdout.strip(), run, os.path.join(self.folder, name))
         self.outputs.append(job.output)

@@ -6,7 +6,7 @@ set -u
 . "$(dirname "$0")/checkpoint-lib.sh"
 need_strace
 
-for fault in openat:EMFILE write:ENOSPC fsync:EIO rename:EIO mkdir:EROFS; do
+for fault in openat:EMFILE write:ENOSPC write:EDQUOT write:EINTR fsync:EIO rename:EIO mkdir:EROFS; do
     call=${fault%:*} reason=${fault#*:}
     for i in $(points "$call"); do
         new_folder

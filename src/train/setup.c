@@ -339,7 +339,6 @@ static void name_mode(fct_trainer *t)
 
 static fct_status prepare_data(fct_trainer *t)
 {
-    FCT_TRY(fct_exact_check(t->o, fct_comm_size(t->comm)));
     FCT_TRY(open_data(t));
     FCT_TRY(make_augment(t));
     FCT_TRY(make_sampler(t));
@@ -362,6 +361,7 @@ static int wanted_threads(const fct_options *o)
 
 fct_status fct_trainer_create(const fct_train_spec *spec, fct_trainer **out)
 {
+    FCT_TRY(fct_exact_check(spec->options, fct_comm_size(spec->comm))); // the same on all ranks
     fct_trainer *t = calloc(1, sizeof *t);
     if (!t)
         return FCT_FAIL_NOMEM(sizeof *t, "the trainer");

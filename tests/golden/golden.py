@@ -26,7 +26,7 @@ SMALL = ["model.backbone=resnet18", "model.stem=imagenet", "model.embedding=16",
 
 def run(command, timeout=300, env=None):
     """Runs to the end; returns exit code, stdout, stderr."""
-    full = dict(os.environ, OMP_NUM_THREADS="1", **(env or {}))
+    full = {**os.environ, "OMP_NUM_THREADS": "1", **(env or {})}
     done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, env=full)
     return done.returncode, done.stdout, done.stderr
 

@@ -41,6 +41,9 @@ def main():
             assert open(cut).read().splitlines() == wanted, "%s, stopped at %s" % (kind, stops)
             assert kind != "pk" or all(len(line.split()) == 2 + 4 * 3 for line in wanted), wanted
             print("%s: %d batches, stopped after %s on %s ranks: 0 different" % (kind, len(wanted), stops, chain))
+        _, _, err = facet("train", *QUICK, *pk, "run.dir=" + top + "/pk-run", "--resume", top + "/pk-run",
+                          "sampler.images_per_identity=2", want=2)
+        assert "resume: sampler.images_per_identity is not what it was" in err, err
         _, _, err = facet("train", *SMALL, *faces, "sampler.kind=pk", "run.dir=" + top + "/none", want=2)
         assert "the training data has no identities" in err, err
 

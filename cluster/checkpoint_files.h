@@ -60,6 +60,8 @@ void fct_commit_release(fct_commit *commit);
 fct_status fct_part_verify(const char *path, const fct_part_record *part);
 
 // ---- step folders and pointers (checkpoint_folder.c)
+// What a step folder is called while another takes its name, where they cannot exchange names.
+#define FCT_STEP_ASIDE ".old.tmp"
 void fct_step_name(char out[32], int64_t step); // "step_00001234"
 int64_t fct_step_parse(const char *name);       // -1: not a step folder's name
 // Not collective. Steps of all step folders, newest first; the caller frees.
@@ -67,7 +69,7 @@ fct_status fct_step_list(const char *folder, int64_t **out, int *n_out);
 fct_status fct_pointer_write(const char *folder, const char *pointer, int64_t step);
 // Not collective. The step that `last` or `best` names; -1 when there is no such pointer.
 fct_status fct_pointer_read(const char *folder, const char *pointer, int64_t *step);
-// Not collective. Removes what killed saves left.
+// Not collective. Removes what killed saves left, and restores what they had set aside.
 fct_status fct_step_remove_stale(const char *folder);
 // Not collective. step_X.tmp becomes step_X, durably; an older one of the same step is replaced.
 fct_status fct_step_publish(const char *folder, int64_t step);

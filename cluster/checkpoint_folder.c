@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The checkpoints/ folder: step folders, their names, the pointers last and best (one line of text
-// each: that works on every file system and survives a copy), and what is thrown away when.
+// The checkpoints/ folder: step folders, their names, the pointers last and best (a line of
+// text and its hash: that works on every file system and survives a copy), and what is thrown away
+// when.
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
@@ -10,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <xxhash.h>
 
 #include "checkpoint_files.h"
 #include "facet/fault.h"
@@ -68,29 +70,46 @@ fct_status fct_step_list(const char *folder, int64_t **out, int *n_out)
     return FCT_OK;
 }
 
+// The second line is a hash of what points where: a flipped bit may make another step's name, and
+// a copy may put one pointer in the other's place. Readers that know only one line take the first.
+static int write_lines(char lines[64], const char *pointer, const char *name)
+{
+    char both[64];
+    int n = snprintf(both, sizeof both, "%s %s", pointer, name);
+    return snprintf(lines, 64, "%s\nhash %016" PRIx64 "\n", name,
+                    (uint64_t)XXH3_64bits(both, (size_t)n));
+}
+
 fct_status fct_pointer_write(const char *folder, const char *pointer, int64_t step)
 {
-    char path[FCT_PATH_MAX], name[32], line[40];
+    char path[FCT_PATH_MAX], name[32], lines[64];
     fct_step_name(name, step);
-    int n = snprintf(line, sizeof line, "%s\n", name);
+    int n = write_lines(lines, pointer, name);
     FCT_TRY(fct_path_join(path, folder, pointer));
     if (fct_fault("checkpoint.pointer"))
         return FCT_FAIL(FCT_E_IO, "%s: cannot write: injected", path);
-    return fct_path_replace(path, line, (size_t)n);
+    return fct_path_replace(path, lines, (size_t)n);
 }
 
 fct_status fct_pointer_read(const char *folder, const char *pointer, int64_t *step)
 {
-    char path[FCT_PATH_MAX], *text;
+    char path[FCT_PATH_MAX], want[64], name[32], *text;
+    size_t n;
     *step = -1;
     FCT_TRY(fct_path_join(path, folder, pointer));
     if (!fct_path_is_file(path))
         return FCT_OK;
-    FCT_TRY(fct_path_read(path, 256, &text, NULL));
-    text[strcspn(text, "\n")] = 0;
-    *step = fct_step_parse(text);
+    FCT_TRY(fct_path_read(path, 256, &text, &n));
+    snprintf(name, sizeof name, "%.*s", (int)strcspn(text, "\n"), text);
+    *step = fct_step_parse(name);
+    // One line alone is a pointer of an earlier facet, or written by hand.
+    int is_alone = n == strlen(name) || (n == strlen(name) + 1 && text[n - 1] == '\n');
+    int is_whole = n == (size_t)write_lines(want, pointer, name) && !memcmp(text, want, n);
     free(text);
-    return *step >= 0 ? FCT_OK : FCT_FAIL(FCT_E_FORMAT, "%s: does not name a step folder", path);
+    if (*step >= 0 && (is_alone || is_whole))
+        return FCT_OK;
+    *step = -1;
+    return FCT_FAIL(FCT_E_FORMAT, "%s: damaged: does not name a step folder", path);
 }
 
 static int is_stale(const char *name)
@@ -99,19 +118,32 @@ static int is_stale(const char *name)
            (!strncmp(name, "step_", 5) || !strncmp(name, "last.", 5) || !strncmp(name, "best.", 5));
 }
 
+// step_N.old.tmp is the only step N when a save was stopped between its two renames: it gets its
+// name back.
+static fct_status restore_or_remove(const char *folder, const char *name)
+{
+    char path[FCT_PATH_MAX], final[FCT_PATH_MAX];
+    FCT_TRY(fct_path_join(path, folder, name));
+    FCT_TRY(fct_path_join(final, folder, name));
+    if (!fct_text_ends_with(name, FCT_STEP_ASIDE))
+        return fct_path_remove(path);
+    final[strlen(final) - strlen(FCT_STEP_ASIDE)] = 0;
+    if (fct_path_is_folder(final))
+        return fct_path_remove(path);
+    if (rename(path, final) != 0)
+        return FCT_FAIL(FCT_E_IO, "%s: cannot rename: %s", path, strerror(errno));
+    return fct_path_sync_folder(folder);
+}
+
 fct_status fct_step_remove_stale(const char *folder)
 {
-    char path[FCT_PATH_MAX];
     fct_status status = FCT_OK;
     DIR *dir = opendir(folder);
     if (!dir)
         return FCT_FAIL(FCT_E_IO, "%s: cannot open: %s", folder, strerror(errno));
     for (struct dirent *entry; status == FCT_OK && (entry = readdir(dir));) {
-        if (!is_stale(entry->d_name))
-            continue;
-        status = fct_path_join(path, folder, entry->d_name);
-        if (status == FCT_OK)
-            status = fct_path_remove(path);
+        if (is_stale(entry->d_name))
+            status = restore_or_remove(folder, entry->d_name);
     }
     closedir(dir);
     return status;
@@ -127,11 +159,34 @@ static fct_status step_paths(const char *folder, int64_t step, char final[FCT_PA
     return fct_path_join(temporary, folder, with_end);
 }
 
+// What the new checkpoint took the place of. The new one is safe all the same.
+static void throw_away(const char *path)
+{
+    if (fct_path_remove(path) != FCT_OK)
+        FCT_WARN("a replaced checkpoint could not be removed: %s", fct_fail_text());
+}
+
+// Where the file system cannot exchange two names: never is there neither of the two.
+static fct_status replace_in_two(const char *folder, const char *temporary, const char *final)
+{
+    char aside[FCT_PATH_MAX + 16];
+    snprintf(aside, sizeof aside, "%s" FCT_STEP_ASIDE, final);
+    if (rename(final, aside) != 0)
+        return FCT_FAIL(FCT_E_IO, "%s: cannot rename: %s", final, strerror(errno));
+    if (rename(temporary, final) != 0) {
+        fct_status status = FCT_FAIL(FCT_E_IO, "%s: cannot rename: %s", final, strerror(errno));
+        rename(aside, final); // and if not even that: it loads, and the next start restores it
+        return status;
+    }
+    FCT_TRY(fct_path_sync_folder(folder));
+    throw_away(aside);
+    return FCT_OK;
+}
+
 fct_status fct_step_publish(const char *folder, int64_t step)
 {
-    char final[FCT_PATH_MAX], temporary[FCT_PATH_MAX], aside[FCT_PATH_MAX + 8];
+    char final[FCT_PATH_MAX], temporary[FCT_PATH_MAX];
     FCT_TRY(step_paths(folder, step, final, temporary));
-    snprintf(aside, sizeof aside, "%.*s.old.tmp", FCT_PATH_MAX - 1, final);
     if (fct_fault("checkpoint.rename"))
         return FCT_FAIL(FCT_E_IO, "%s: cannot rename: injected", final);
     if (!fct_path_is_folder(final)) {
@@ -140,14 +195,11 @@ fct_status fct_step_publish(const char *folder, int64_t step)
         return fct_path_sync_folder(folder);
     }
     // The same step again: both change places at once, where the file system can do that.
-    if (renameat2(AT_FDCWD, temporary, AT_FDCWD, final, RENAME_EXCHANGE) == 0) {
-        FCT_TRY(fct_path_sync_folder(folder));
-        return fct_path_remove(temporary);
-    }
-    if (rename(final, aside) != 0 || rename(temporary, final) != 0)
-        return FCT_FAIL(FCT_E_IO, "%s: cannot rename: %s", final, strerror(errno));
+    if (renameat2(AT_FDCWD, temporary, AT_FDCWD, final, RENAME_EXCHANGE) != 0)
+        return replace_in_two(folder, temporary, final);
     FCT_TRY(fct_path_sync_folder(folder));
-    return fct_path_remove(aside);
+    throw_away(temporary);
+    return FCT_OK;
 }
 
 // Loses its name first, so that no half-removed folder is ever taken for a checkpoint.

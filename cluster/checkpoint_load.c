@@ -52,10 +52,13 @@ static fct_status load_step(const char *step_folder, int rank, fct_blobs *out, c
 static fct_status load_numbered(const char *folder, int64_t step, int rank, fct_blobs *out,
                                 char *taken)
 {
-    char path[FCT_PATH_MAX], name[32];
+    char path[FCT_PATH_MAX], aside[FCT_PATH_MAX], name[32], second_name[64];
     fct_step_name(name, step);
+    snprintf(second_name, sizeof second_name, "%s" FCT_STEP_ASIDE, name);
     FCT_TRY(fct_path_join(path, folder, name));
-    return load_step(path, rank, out, taken);
+    FCT_TRY(fct_path_join(aside, folder, second_name));
+    int is_aside = !fct_path_is_folder(path) && fct_path_is_folder(aside);
+    return load_step(is_aside ? aside : path, rank, out, taken);
 }
 
 static int is_damage(fct_status status)
@@ -111,7 +114,8 @@ static fct_status load_best(const char *folder, int rank, fct_blobs *out, char *
     int64_t best;
     FCT_TRY(fct_pointer_read(folder, "best", &best));
     if (best < 0)
-        return FCT_FAIL(FCT_E_IO, "%s: no checkpoint was marked as best\nuse last", folder);
+        return FCT_FAIL(
+            FCT_E_IO, "%s/best: is not there: no checkpoint was marked as best\nuse last", folder);
     return load_numbered(folder, best, rank, out, taken);
 }
 

@@ -27,14 +27,35 @@ fct_status fct_path_join(char out[FCT_PATH_MAX], const char *folder, const char 
     return FCT_OK;
 }
 
+// The folder whose entry `path` is.
+static void parent_of(const char *path, char out[FCT_PATH_MAX])
+{
+    snprintf(out, FCT_PATH_MAX, "%s", path);
+    char *slash = strrchr(out, '/');
+    if (slash)
+        slash[slash == out] = 0;
+    else
+        snprintf(out, FCT_PATH_MAX, ".");
+}
+
+// A new folder's name outlives a power cut once its parent is synced; a parent that may not be
+// read (only written) cannot be.
+static fct_status make_folder(const char *path)
+{
+    char parent[FCT_PATH_MAX];
+    if (mkdir(path, 0777) != 0)
+        return errno == EEXIST ? FCT_OK : fail_errno(path, "cannot make this folder");
+    parent_of(path, parent);
+    return access(parent, R_OK) == 0 ? fct_path_sync_folder(parent) : FCT_OK;
+}
+
 fct_status fct_path_make_folders(const char *path)
 {
     char part[FCT_PATH_MAX];
     FCT_TRY(fct_path_join(part, path, ""));
     for (char *at = part + 1; (at = strchr(at, '/')); at++) {
         *at = 0;
-        if (mkdir(part, 0777) != 0 && errno != EEXIST)
-            return fail_errno(part, "cannot make this folder");
+        FCT_TRY(make_folder(part));
         *at = '/';
     }
     return fct_path_is_folder(path) ? FCT_OK : FCT_FAIL(FCT_E_IO, "%s: is not a folder", path);
@@ -143,11 +164,7 @@ fct_status fct_path_replace(const char *path, const void *bytes, size_t n)
         unlink(temporary);
         return status;
     }
-    snprintf(folder, sizeof folder, "%s", path);
-    char *slash = strrchr(folder, '/');
-    if (!slash)
-        return fct_path_sync_folder(".");
-    slash[slash == folder] = 0;
+    parent_of(path, folder);
     return fct_path_sync_folder(folder);
 }
 

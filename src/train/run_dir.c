@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Makes and fills the run directory.
+#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include "facet/clock.h"
@@ -47,6 +49,36 @@ static int holds_checkpoint(const char *run)
     return is_there;
 }
 
+// "metrics.csv.1234.tmp" and the like, which a process that was killed left.
+static int is_temporary(const char *name)
+{
+    size_t n = strlen(name), end = n > 4 ? n - 4 : 0;
+    if (!fct_text_ends_with(name, ".tmp"))
+        return 0;
+    size_t digits = end;
+    while (digits > 0 && isdigit((unsigned char)name[digits - 1]))
+        digits--;
+    return digits < end && digits > 1 && name[digits - 1] == '.';
+}
+
+static fct_status remove_temporaries(const char *run, const char *inside)
+{
+    char folder[FCT_PATH_MAX], path[FCT_PATH_MAX];
+    fct_status status = FCT_OK;
+    FCT_TRY(fct_path_join(folder, run, inside));
+    DIR *dir = opendir(folder);
+    if (!dir)
+        return FCT_FAIL(FCT_E_IO, "%s: cannot open: %s", folder, strerror(errno));
+    for (struct dirent *e; status == FCT_OK && (e = readdir(dir));)
+        if (is_temporary(e->d_name)) {
+            status = fct_path_join(path, folder, e->d_name);
+            if (status == FCT_OK)
+                status = fct_path_remove(path);
+        }
+    closedir(dir);
+    return status;
+}
+
 static fct_status make(fct_run_dir *r, int is_new)
 {
     static const char *const inside[] = { "checkpoints", "predictions" };
@@ -59,6 +91,8 @@ static fct_status make(fct_run_dir *r, int is_new)
         FCT_TRY(fct_path_join(path, r->path, inside[i]));
         FCT_TRY(fct_path_make_folders(path));
     }
+    FCT_TRY(remove_temporaries(r->path, ""));
+    FCT_TRY(remove_temporaries(r->path, "predictions"));
     FCT_TRY(fct_path_join(path, r->path, "train.log"));
     return fct_log_set_file(path);
 }
@@ -169,6 +203,25 @@ fct_status fct_run_dir_write_metrics(const fct_run_dir *r)
     return fct_path_replace(path, r->metrics.data, r->metrics.size);
 }
 
+// Moves the rows to keep together, and returns where they end. Each row is judged alone: one that
+// is damaged does not take those after it along. A row, or header, without its end was cut off.
+static char *keep_rows(char *text, const char *end, int64_t step)
+{
+    char *kept = text;
+    for (char *at = text, *next; at < end; at = next) {
+        char *line_end = memchr(at, '\n', (size_t)(end - at));
+        if (!line_end)
+            break;
+        next = line_end + 1;
+        long long number = strtoll(at, NULL, 10);
+        if (at != text && (number < 1 || number > step))
+            continue;
+        memmove(kept, at, (size_t)(next - at));
+        kept += next - at;
+    }
+    return kept;
+}
+
 fct_status fct_run_dir_trim_steps(const fct_run_dir *r, int64_t step)
 {
     char path[FCT_PATH_MAX], *text;
@@ -177,17 +230,16 @@ fct_status fct_run_dir_trim_steps(const fct_run_dir *r, int64_t step)
     if (!fct_path_is_file(path))
         return FCT_OK;
     FCT_TRY(fct_path_read(path, MOST_LOG_BYTES, &text, &size));
-    char *at = strchr(text, '\n');
-    at = at ? at + 1 : text + size;
-    while (*at && strtoll(at, NULL, 10) <= step) {
-        char *end = strchr(at, '\n');
-        if (!end) // a row cut off when the process was killed
-            break;
-        at = end + 1;
-    }
-    fct_status status = fct_path_replace(path, text, (size_t)(at - text));
+    const char *kept = keep_rows(text, text + size, step);
+    fct_status status = fct_path_replace(path, text, (size_t)(kept - text));
     free(text);
     return status;
+}
+
+static int is_empty(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) != 0 || st.st_size == 0;
 }
 
 static fct_status add_step(fct_run_dir *r, const char *header, const char *row)
@@ -195,7 +247,7 @@ static fct_status add_step(fct_run_dir *r, const char *header, const char *row)
     char path[FCT_PATH_MAX];
     FCT_TRY(fct_path_join(path, r->path, "steps.csv"));
     if (!r->steps) {
-        int is_new = !fct_path_is_file(path);
+        int is_new = is_empty(path);
         r->steps = fopen(path, "a");
         if (!r->steps)
             return FCT_FAIL(FCT_E_IO, "%s: cannot open: %s", path, strerror(errno));

@@ -12,7 +12,7 @@ tool = os.environ["CHECKPOINT_TOOL"]
 with tempfile.TemporaryDirectory() as folder:
     subprocess.run([tool, "save", folder, "7", "7"], check=True, stdout=subprocess.DEVNULL)
     with open(os.path.join(folder, "last")) as last:
-        step = last.read().strip()
+        step = last.readline().strip()
     assert step == "step_00000007", step
     with h5py.File(os.path.join(folder, step, "rank_0000.h5"), "r") as part:
         assert part.attrs["facet_checkpoint_version"] == 1

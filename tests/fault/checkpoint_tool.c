@@ -66,18 +66,39 @@ static fct_status load(const char *folder)
     return FCT_OK;
 }
 
+static fct_status dump(const char *folder)
+{
+    char taken[FCT_PATH_MAX];
+    fct_blobs got;
+    FCT_TRY(fct_checkpoint_load(folder, 0, &got, taken));
+    for (int i = 0; i < got.n; i++) {
+        const fct_blob *b = &got.blob[i];
+        printf("%s %d (", b->name, (int)b->type);
+        for (int k = 0; k < b->ndim; k++)
+            printf("%" PRId64 ",", b->dim[k]);
+        printf(") %zu\n", fct_blob_bytes(b));
+        fwrite(b->data, 1, fct_blob_bytes(b), stdout);
+    }
+    fct_blobs_release(&got);
+    return FCT_OK;
+}
+
 int main(int argc, char **argv)
 {
     fct_comm *c;
     fct_status status = FCT_E_ARG;
     int64_t from, to;
-    if (fct_comm_create("auto", &c) != FCT_OK)
+    if (fct_comm_create("auto", &c) != FCT_OK) {
+        fct_log_failure(fct_fail_text());
         return 2;
+    }
     if (argc == 5 && !strcmp(argv[1], "save") && fct_text_to_i64(argv[3], &from) == FCT_OK &&
         fct_text_to_i64(argv[4], &to) == FCT_OK)
         status = save(c, argv[2], from, to);
     else if (argc == 3 && !strcmp(argv[1], "load"))
         status = load(argv[2]);
+    else if (argc == 3 && !strcmp(argv[1], "dump"))
+        status = dump(argv[2]);
     if (status != FCT_OK)
         fct_log_failure(fct_fail_text());
     fct_comm_destroy(c);

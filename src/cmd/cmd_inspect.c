@@ -43,6 +43,8 @@ static fct_status report(char *const *path, int n, const fct_inspect_spec *spec)
     int64_t bad = 0;
     fct_status status = n == 1 ? inspect(path[0], spec, &out, &bad)
                                : fct_inspect_runs(path, n, spec->is_json, &out);
+    if (status == FCT_OK && out.failed)
+        status = FCT_FAIL_NOMEM(out.size, "what is told");
     if (out.data && (status == FCT_OK || !spec->is_json))
         fwrite(out.data, 1, out.size, stdout);
     fct_text_release(&out);

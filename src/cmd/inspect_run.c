@@ -101,17 +101,18 @@ static fct_status list_steps(const char *folder, steps *out)
 }
 
 // The step folder's name that `last` or `best` holds, "" when there is no such pointer.
-static void read_pointer(const char *folder, const char *pointer, char out[32])
+static fct_status read_pointer(const char *folder, const char *pointer, char out[32])
 {
     char file[FCT_PATH_MAX], *text = NULL;
-    size_t n;
     out[0] = 0;
-    if (fct_path_join(file, folder, pointer) != FCT_OK || !fct_path_is_file(file) ||
-        fct_path_read(file, 1024, &text, &n) != FCT_OK)
-        return;
+    FCT_TRY(fct_path_join(file, folder, pointer));
+    if (!fct_path_is_file(file))
+        return FCT_OK;
+    FCT_TRY(fct_path_read(file, 1024, &text, NULL));
     text[strcspn(text, "\r\n")] = 0;
     snprintf(out, 32, "%.31s", text);
     free(text);
+    return FCT_OK;
 }
 
 typedef struct {
@@ -155,8 +156,8 @@ static fct_status add_checkpoints(const char *run, int is_json, int is_verify, f
     listing l = { folder, is_json, is_verify, "", "" };
     FCT_TRY(fct_path_join(folder, run, "checkpoints"));
     FCT_TRY(list_steps(folder, &found));
-    read_pointer(folder, "last", l.last);
-    read_pointer(folder, "best", l.best);
+    FCT_TRY(read_pointer(folder, "last", l.last));
+    FCT_TRY(read_pointer(folder, "best", l.best));
     if (is_json)
         fct_text_add(out, ",\"checkpoints\":[");
     else if (found.n == 0)

@@ -11,8 +11,11 @@
 
 #include "facet/text.h"
 
+// Once a piece is missing nothing is added any more: a text with a hole must not look whole.
 static int reserve(fct_text *text, size_t more)
 {
+    if (text->failed)
+        return 0;
     if (text->size + more + 1 <= text->capacity)
         return 1;
     size_t capacity = (text->size + more + 1) * 2;

@@ -112,12 +112,19 @@ fct_status fct_state_read_ema(const fct_blobs *state, fct_params *params)
     return read_buffer(state, params, fct_params_weights(params), "optim/ema", NULL, NULL);
 }
 
+static fct_status add_text(fct_blobs *state, const char *name, const fct_text *text)
+{
+    if (text->failed)
+        return FCT_FAIL_NOMEM(text->size, name);
+    return fct_blobs_add_text(state, name, text->data ? text->data : "");
+}
+
 static fct_status add_names(fct_blobs *state, const char *name, char *const *item, int n)
 {
     fct_text text = { 0 };
     for (int i = 0; i < n; i++)
         fct_text_add(&text, "%s\n", item[i]);
-    fct_status status = fct_blobs_add_text(state, name, text.data ? text.data : "");
+    fct_status status = add_text(state, name, &text);
     fct_text_release(&text);
     return status;
 }
@@ -135,7 +142,7 @@ static fct_status add_meta(fct_blobs *state, const fct_trainer *t)
         normalize[3 + c] = (double)m->std[c];
     }
     fct_options_print(t->o, &config);
-    fct_status status = fct_blobs_add_text(state, "meta/config", config.data ? config.data : "");
+    fct_status status = add_text(state, "meta/config", &config);
     fct_text_release(&config);
     FCT_TRY(status);
     FCT_TRY(add_names(state, "meta/class_names", info->class_name, t->tasks.classes));
@@ -158,8 +165,7 @@ static fct_status add_position(fct_blobs *state, const fct_trainer *t)
     FCT_TRY(fct_blobs_add(state, "train/best", FCT_BLOB_F64, 1, &one, &t->best));
     FCT_TRY(
         fct_blobs_add(state, "train/initial_losses", FCT_BLOB_F64, 1, &tasks, t->tasks.initial));
-    return fct_blobs_add_text(state, "history/metrics.csv",
-                              t->run.metrics.data ? t->run.metrics.data : "");
+    return add_text(state, "history/metrics.csv", &t->run.metrics);
 }
 
 fct_status fct_state_collect(fct_trainer *t, fct_blobs *state)
@@ -269,7 +275,7 @@ static fct_status take_position(fct_trainer *t, const fct_blobs *state)
     if (history)
         fct_text_add_bytes(&t->run.metrics, history->data,
                            strnlen(history->data, fct_blob_bytes(history)));
-    return FCT_OK;
+    return t->run.metrics.failed ? FCT_FAIL_NOMEM(t->run.metrics.size, "metrics.csv") : FCT_OK;
 }
 
 static fct_status restore(fct_trainer *t, const fct_blobs *state)

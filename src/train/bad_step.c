@@ -177,17 +177,17 @@ static fct_status investigate(fct_trainer *t, const fct_step_report *r, char wor
 
 fct_status fct_trainer_skipped(fct_trainer *t, const fct_step_report *r)
 {
-    char words[TEXT] = "", newest[FCT_PATH_MAX + 64];
+    char words[TEXT] = "", advice[FCT_PATH_MAX + 128];
     FCT_TRY(investigate(t, r, words));
     if (t->at.bad_steps < t->o->train_nan_limit)
         return FCT_OK;
     FCT_TRY(fct_trainer_settle(t));
-    fct_trainer_newest(t, newest);
+    fct_trainer_advice(t, advice);
     return FCT_FAIL(FCT_E_DIVERGED,
                     "%lld steps in a row were not finite, the last %lld: %s; more in "
                     "%s/diverged_step_%08lld.json\n"
                     "lower optim.learning_rate, raise schedule.warmup_epochs or set "
                     "optim.clip_norm; %s",
                     (long long)t->at.bad_steps, (long long)t->at.step + 1, words, t->run.path,
-                    (long long)t->at.step + 1, newest);
+                    (long long)t->at.step + 1, advice);
 }

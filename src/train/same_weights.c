@@ -90,11 +90,12 @@ static int find_majority(const gathered *g, const digest *d)
     return -1;
 }
 
+// Those that differ from rank `like`; -1: all.
 static void name_ranks(const gathered *g, const digest *d, int like, fct_text *text)
 {
     int odd = 0;
     for (int r = 0; r < g->ranks; r++) {
-        if (words_of(g, d, r)[HEAD_ALL] == words_of(g, d, like)[HEAD_ALL])
+        if (like >= 0 && words_of(g, d, r)[HEAD_ALL] == words_of(g, d, like)[HEAD_ALL])
             continue;
         if (odd++ < NAMED_RANKS)
             fct_text_add(text, "%srank %d on %s", odd > 1 ? ", " : "", r, g->hosts + 64 * r);
@@ -126,16 +127,12 @@ static void tell(const fct_trainer *t, const gathered *g, const digest *d, char 
     fct_text text = { 0 };
     int like = find_majority(g, d);
     fct_text_add(&text, "after step %lld ", (long long)t->at.step);
-    if (like >= 0) {
-        name_ranks(g, d, like, &text);
+    name_ranks(g, d, like, &text);
+    if (like >= 0)
         fct_text_add(&text, " other numbers than the ranks that agree (rank %d, ...): ", like);
-    } else {
-        fct_text_add(&text,
-                     "the ranks hold different numbers, and no majority says who is right"
-                     " (rank 0 on %s, ...): ",
-                     g->hosts);
-        like = 0;
-    }
+    else
+        fct_text_add(&text, " different numbers, and no majority says who is right: ");
+    like = like >= 0 ? like : 0;
     name_tensor(t, g, d, like, &text);
     snprintf(words, TEXT, "%s", text.data ? text.data : "");
     fct_text_release(&text);
@@ -144,7 +141,7 @@ static void tell(const fct_trainer *t, const gathered *g, const digest *d, char 
 // Rare: the ranks differ already.
 static fct_status name_odd(fct_trainer *t, const digest *d)
 {
-    char words[TEXT] = "", host[64] = "", newest[FCT_PATH_MAX + 64];
+    char words[TEXT] = "", host[64] = "", advice[FCT_PATH_MAX + 128];
     void *all = NULL, *hosts = NULL;
     size_t total;
     snprintf(host, sizeof host, "%s", fct_comm_host(t->comm));
@@ -160,11 +157,11 @@ static fct_status name_odd(fct_trainer *t, const digest *d)
     FCT_TRY(status);
     FCT_TRY(fct_comm_broadcast(t->comm, words, sizeof words, 0));
     FCT_TRY(fct_trainer_settle(t));
-    fct_trainer_newest(t, newest);
+    fct_trainer_advice(t, advice);
     return FCT_FAIL(FCT_E_DIVERGED,
-                    "%s\n%s: it was compared before it was saved, go on from it with --resume; "
-                    "the memory or network of an odd host wants a test",
-                    words, newest);
+                    "%s\n%s; every checkpoint was compared before it was saved; the memory and "
+                    "network of an odd host want a test",
+                    words, advice);
 }
 
 fct_status fct_trainer_compare(fct_trainer *t)

@@ -39,6 +39,14 @@ void fct_trainer_newest(const fct_trainer *t, char out[FCT_PATH_MAX + 64])
         snprintf(out, FCT_PATH_MAX + 64, "there is no good checkpoint yet");
 }
 
+void fct_trainer_advice(const fct_trainer *t, char out[FCT_PATH_MAX + 128])
+{
+    char newest[FCT_PATH_MAX + 64];
+    fct_trainer_newest(t, newest);
+    snprintf(out, FCT_PATH_MAX + 128, "%s: %s", newest,
+             t->save.has_good ? "go on from it with --resume" : "start anew");
+}
+
 static void warn(const fct_trainer *t)
 {
     char newest[FCT_PATH_MAX + 64];
@@ -79,14 +87,14 @@ static fct_status wait_for_save(fct_trainer *t)
 
 static fct_status check_failures(const fct_trainer *t)
 {
-    char newest[FCT_PATH_MAX + 64];
+    char advice[FCT_PATH_MAX + 128];
     if (t->save.failures < t->o->checkpoint_failures)
         return FCT_OK;
-    fct_trainer_newest(t, newest);
+    fct_trainer_advice(t, advice);
     return FCT_FAIL(FCT_E_IO,
-                    "%lld checkpoints in a row could not be saved, the last, of step %lld: %s\n%s; "
-                    "go on from it with --resume when there is a place to save to",
-                    (long long)t->save.failures, (long long)t->save.at.step, t->save.why, newest);
+                    "%lld checkpoints in a row could not be saved, the last, of step %lld: %s\n"
+                    "make sure there is a place to save to; %s",
+                    (long long)t->save.failures, (long long)t->save.at.step, t->save.why, advice);
 }
 
 static fct_status start(fct_trainer *t)
@@ -122,7 +130,7 @@ fct_status fct_trainer_save(fct_trainer *t)
 
 fct_status fct_trainer_finish(fct_trainer *t)
 {
-    char newest[FCT_PATH_MAX + 64];
+    char advice[FCT_PATH_MAX + 128];
     FCT_TRY(wait_for_save(t));
     double pause_s = final_pause_s;
     for (int i = 0; i < FINAL_TRIES; i++) {
@@ -137,10 +145,10 @@ fct_status fct_trainer_finish(fct_trainer *t)
     }
     if (t->save.has_good && same_position(&t->save.good, &t->at))
         return FCT_OK;
-    fct_trainer_newest(t, newest);
+    fct_trainer_advice(t, advice);
     return FCT_FAIL(FCT_E_IO,
-                    "the last checkpoint, of step %lld, could not be saved in %d tries: %s\n%s: "
-                    "%lld steps are lost; go on from it with --resume when there is room",
-                    (long long)t->at.step, FINAL_TRIES, t->save.why, newest,
-                    (long long)(t->at.step - (t->save.has_good ? t->save.good.step : 0)));
+                    "the last checkpoint, of step %lld, could not be saved in %d tries: %s\n"
+                    "%lld steps are lost; make sure there is a place to save to; %s",
+                    (long long)t->at.step, FINAL_TRIES, t->save.why,
+                    (long long)(t->at.step - (t->save.has_good ? t->save.good.step : 0)), advice);
 }

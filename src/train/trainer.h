@@ -149,6 +149,8 @@ fct_status fct_trainer_settle(fct_trainer *t);
 fct_status fct_trainer_finish(fct_trainer *t);
 // Not collective. "the newest good checkpoint is ...", or that there is none.
 void fct_trainer_newest(const fct_trainer *t, char out[FCT_PATH_MAX + 64]);
+// Not collective. That, and what to do about it: for the hint of a failure that ends the run.
+void fct_trainer_advice(const fct_trainer *t, char out[FCT_PATH_MAX + 128]);
 
 // state.c
 double fct_state_bytes(const fct_trainer *t); // not collective, about what a checkpoint takes

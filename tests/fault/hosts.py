@@ -10,12 +10,14 @@ import tempfile
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "golden"))
-from golden import BUILD, FACET, SANITIZED, SMALL # noqa: E402
+from golden import FACET, SANITIZED, SMALL, last_step, same_bits # noqa: E402
 
 HOSTS_SH = os.path.join(os.path.dirname(os.path.abspath(__file__)), "hosts.sh")
-# How soon mpirun and its daemons give up a peer that no longer answers: 4 + 3 x 1 s. docs/cluster.md says why.
-KEEPALIVE = ["--mca", "oob_tcp_keepalive_time", "4", "--mca", "oob_tcp_keepalive_intvl", "1",
+# How soon mpirun and its daemons give up a peer that no longer answers: 2 + 3 x 2 s; as in slurm/launch.sh.
+KEEPALIVE = ["--mca", "oob_tcp_keepalive_time", "2", "--mca", "oob_tcp_keepalive_intvl", "2",
              "--mca", "oob_tcp_keepalive_probes", "3"]
+ENDED_S = 15 # C3: how soon a job that cannot go on must have ended on all hosts
+LOADED = 4   # times as long on a machine that does much else
 
 
 def skip_when_sanitized():
@@ -105,14 +107,53 @@ class Job:
             assert time.monotonic() < end, "step %d is not reached:\n%s" % (step, self.said()[-4000:])
             time.sleep(0.05)
 
-    def ends_everywhere(self, within_s, on):
-        """Seconds until no process is left on these hosts; fails after `within_s`."""
-        start = time.monotonic()
-        while any(self.hosts.pids(h) for h in on):
-            assert time.monotonic() - start < within_s, "after %.0f s still there: %s\n%s" % (
-                within_s, {h: self.hosts.words(h) for h in on}, self.said()[-4000:])
-            time.sleep(0.1)
-        return time.monotonic() - start
+    def ends_everywhere(self, what, on, within_s=ENDED_S):
+        """Until no process is left on these hosts, mpirun and its daemons included; prints how long it took."""
+        start, seconds = time.monotonic(), {}
+        while len(seconds) < len(on):
+            spent = time.monotonic() - start
+            seconds.update({h: spent for h in on if h not in seconds and not self.hosts.pids(h)})
+            assert spent < LOADED * within_s, "%s: after %.0f s still there: %s\n%s" % (
+                what, spent, {h: self.hosts.words(h) for h in on if h not in seconds}, self.said()[-4000:])
+            time.sleep(0.05)
+        print("%s: ended after %s (wanted: %d s)" % (
+            what, ", ".join("%.1f s on host-%d" % (seconds[h], h) for h in on), within_s), flush=True)
+
+
+class Story:
+    """One run that is hit again and again, resumed each time, and ends as the run that never was."""
+
+    def __init__(self, hosts, packed, top, settings, **how):
+        self.hosts, self.how, self.run = hosts, how, os.path.join(top, "hit")
+        self.settings = ["data.path=" + packed, "checkpoint.every_steps=2", *settings]
+        self.whole = os.path.join(top, "whole")
+        self.train("run.dir=" + self.whole).finish()
+        self.begun = False
+
+    def train(self, *arguments, **more):
+        return self.hosts.train(*self.settings, *arguments, **dict(self.how, **more))
+
+    def go_on(self):
+        more = ["--resume", self.run] if self.begun else []
+        self.begun = True
+        return self.train("run.dir=" + self.run, *more)
+
+    def hit(self, what, step, fault, on=(1, 2), within_s=ENDED_S, codes=None):
+        """At this step `fault()` happens; the job ends on these hosts with a failure. What it said."""
+        job = self.go_on()
+        job.wait_for_step(self.run, step)
+        fault()
+        job.ends_everywhere(what, on, within_s)
+        said = job.finish(want=None)
+        code = job.process.returncode
+        assert code != 0 and (codes is None or code in codes), "%s: mpirun's exit code %d\n%s" % (what, code, said)
+        return said
+
+    def ends_the_same(self):
+        self.go_on().finish()
+        differing = same_bits(last_step(self.whole), last_step(self.run))
+        assert differing == [], "hit and resumed differs in %s" % differing[:5]
+        print("resumed after each: the same bits as never hit")
 
 
 def steps(run):

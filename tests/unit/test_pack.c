@@ -271,6 +271,46 @@ static void test_going_on_keeps_finished_shards_of_the_same_plan_only(void **sta
     assert_true(exists("val.h5") && !exists("train.h5") && !exists("train-00000-of-00005.h5"));
 }
 
+// The only rank of two that comes: what it would hear of the other one is made up.
+static fct_status agree_and_see_a_stop(void *ctx, fct_status mine, const char *what)
+{
+    (void)ctx;
+    if (!strcmp(what, "the shards"))
+        write_in(output, "pack.stop.tmp", "", 0); // rank 1 had to stop
+    return mine;
+}
+
+static fct_status sum_of_one(void *ctx, int64_t *values, size_t n)
+{
+    (void)ctx, (void)values, (void)n;
+    return FCT_OK;
+}
+
+static fct_status gather_one(void *ctx, const void *mine, size_t n, void **out, size_t *total)
+{
+    (void)ctx, (void)mine;
+    *out = calloc(1, n + 1);
+    *total = 0;
+    return FCT_OK;
+}
+
+static void test_a_rank_leaves_when_another_had_to_stop(void **state)
+{
+    (void)state;
+    const fct_pack_peers peers = { .rank = 0,
+                                   .ranks = 2,
+                                   .agree = agree_and_see_a_stop,
+                                   .sum = sum_of_one,
+                                   .gather = gather_one };
+    fct_pack_spec spec = plain_spec();
+    assert_int_equal(fct_pack(&spec, &peers, NULL), FCT_E_IO);
+    assert_non_null(strstr(fct_fail_text(), "was made by no rank"));
+    assert_false(exists("train-00000-of-00003.h5.tmp") ||
+                 exists("train-00000-of-00003.h5.part.tmp"));
+    check_packed(&spec);
+    assert_false(exists("pack.stop.tmp") || exists("train-00000-of-00003.h5.claim.tmp"));
+}
+
 static void test_the_same_command_on_a_finished_set_does_nothing(void **state)
 {
     (void)state;
@@ -358,6 +398,7 @@ int main(void)
         TEST(test_stop_names_the_first_bad_picture_and_nothing_looks_finished),
         TEST(test_a_shard_without_any_good_picture_is_an_error),
         TEST(test_going_on_keeps_finished_shards_of_the_same_plan_only),
+        TEST(test_a_rank_leaves_when_another_had_to_stop),
         TEST(test_the_same_command_on_a_finished_set_does_nothing),
         TEST(test_landmarks_outside_of_the_kept_part_are_counted_and_invalid),
         TEST(test_summary_tells_counts_shares_and_imbalance),

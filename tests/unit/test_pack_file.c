@@ -222,6 +222,45 @@ static void test_ranks_share_what_is_missing_and_help_out(void **state)
     fct_plan_close(&p);
 }
 
+static void add_record(fct_text *records, int64_t index)
+{
+    fct_shard_record record = { .index = index, .rows = 10 + index };
+    uint64_t notes_bytes = 0;
+    fct_text_add_bytes(records, &record, sizeof record);
+    fct_text_add_bytes(records, &notes_bytes, sizeof notes_bytes);
+}
+
+static void test_records_are_sorted_whoever_had_them(void **state)
+{
+    (void)state;
+    touch_all((const char *const[]){ "a.jpg", "b.jpg", "c.jpg", NULL });
+    fct_pack_spec spec = plain_spec();
+    spec.shard_pictures = 1;
+    fct_plan p;
+    fct_text records = { 0 }, sorted = { 0 };
+    assert_int_equal(plan(&spec, &p), FCT_OK);
+    add_record(&records, 2);
+    add_record(&records, 0);
+    assert_int_equal(fct_journal_sort(&p, records.data, records.size, &sorted), FCT_E_IO);
+    assert_non_null(strstr(fct_fail_text(), "shard 1 of train"));
+    sorted.size = 0;
+    add_record(&records, 1);
+    add_record(&records, 0); // two ranks made it
+    assert_int_equal(fct_journal_sort(&p, records.data, records.size, &sorted), FCT_OK);
+    size_t at = 0, notes_bytes;
+    const char *notes;
+    fct_shard_record record;
+    for (int64_t i = 0; i < 3; i++) {
+        assert_true(fct_journal_next(sorted.data, sorted.size, &at, &record, &notes, &notes_bytes));
+        assert_int_equal(record.index, i);
+        assert_int_equal(record.rows, 10 + i);
+    }
+    assert_int_equal(at, sorted.size);
+    fct_text_release(&records);
+    fct_text_release(&sorted);
+    fct_plan_close(&p);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_folder, remove_folder)
@@ -231,6 +270,7 @@ int main(void)
         TEST(test_other_files_do_not_change_the_plan),
         TEST(test_a_torn_plan_is_refused),
         TEST(test_ranks_share_what_is_missing_and_help_out),
+        TEST(test_records_are_sorted_whoever_had_them),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

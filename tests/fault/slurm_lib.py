@@ -47,7 +47,7 @@ class Sandbox:
                 skip(program + " is not installed (apt-get install slurm-wlm munge)")
         if golden.SANITIZED:
             skip("a sanitizer's library must come before the one that slows the steps")
-        self.size = ("--nodes", nodes, "--cpus", cpus)
+        self.size = ("--nodes", nodes, "--cpus", cpus, "--owner", os.getpid())
 
     def __enter__(self):
         self.folder = tempfile.mkdtemp(prefix="facet-slurm-", dir="/tmp")

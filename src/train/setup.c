@@ -51,20 +51,18 @@ static fct_status check_best(const fct_trainer *t)
 static fct_status open_data(fct_trainer *t)
 {
     const fct_options *o = t->o;
-    const fct_list *val = o->data_val_path.n ? &o->data_val_path : &o->data_path;
+    const fct_data_paths *p = &t->paths;
     if (o->data_path.n == 0)
         return FCT_FAIL(FCT_E_ARG, "data.path is empty: nothing to train on\n"
                                    "facet pack makes a picture set; then data.path=FOLDER");
-    FCT_TRY(fct_mix_open((const char *const *)o->data_path.item, o->data_path.n,
-                         o->data_train_split, &t->train_mix));
+    FCT_TRY(fct_mix_open(p->open, p->train_n, o->data_train_split, &t->train_mix));
     if (t->spec->overfit > 0) {
         FCT_TRY(fct_mix_keep(t->train_mix, t->spec->overfit));
-        FCT_TRY(fct_mix_open((const char *const *)o->data_path.item, o->data_path.n,
-                             o->data_train_split, &t->val_mix));
+        FCT_TRY(fct_mix_open(p->open, p->train_n, o->data_train_split, &t->val_mix));
         FCT_TRY(fct_mix_keep(t->val_mix, t->spec->overfit));
     } else
         FCT_TRY(
-            fct_mix_open((const char *const *)val->item, val->n, o->data_val_split, &t->val_mix));
+            fct_mix_open(p->open + p->train_n, p->n - p->train_n, o->data_val_split, &t->val_mix));
     FCT_TRY(fct_tasks_create(o, t->train_mix, &t->tasks));
     const fct_mix_info *train = fct_mix_describe(t->train_mix);
     if (t->tasks.landmarks)
@@ -373,6 +371,8 @@ fct_status fct_trainer_create(const fct_train_spec *spec, fct_trainer **out)
     fct_status status = fct_cores_find(t->comm, t->o->cluster_bind, wanted_threads(t->o),
                                        (int)t->o->data_num_workers, &t->cores);
     if (status == FCT_OK)
+        status = fct_trainer_stage(t);
+    if (status == FCT_OK)
         status = fct_comm_agree(t->comm, prepare_data(t), "opening the data");
     if (status == FCT_OK)
         status =
@@ -410,6 +410,7 @@ void fct_trainer_destroy(fct_trainer *t)
     fct_tasks_release(&t->tasks);
     fct_mix_close(t->train_mix);
     fct_mix_close(t->val_mix);
+    fct_trainer_unstage(t);
     free(t->val_class_map);
     free(t);
 }

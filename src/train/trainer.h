@@ -9,6 +9,7 @@
 #include "facet/optim.h"
 #include "facet/progress.h"
 #include "facet/slurm.h"
+#include "facet/stage.h"
 #include "facet/train.h"
 #include "run_dir.h"
 
@@ -43,6 +44,13 @@ typedef struct fct_exact fct_exact;
 
 typedef enum { FCT_STOP_NOT, FCT_STOP_BY_SIGNAL, FCT_STOP_BY_DEADLINE } fct_stop;
 
+typedef struct { // packed sets to train on, then those to evaluate on
+    int n, train_n;
+    fct_stage_item *item;
+    const char **open; // (n) where their shards are read: in data.path, or in copies
+    fct_stage *stage;  // of the rank that copied
+} fct_data_paths;
+
 // How a step comes from batches to gradients; chosen once. Collective.
 typedef struct {
     // Forward, losses, backward of one of an optimiser step's batches; `denominator` (FCT_TASKS) is
@@ -62,6 +70,7 @@ struct fct_trainer {
     fct_comm *comm;
     char mode[64];
 
+    fct_data_paths paths;
     fct_mix *train_mix, *val_mix;
     int *val_class_map; // (classes of val_mix) -> class of train_mix; NULL when there is nothing to
                         // map
@@ -103,6 +112,10 @@ struct fct_trainer {
     double keep_s, step_s; // kept in hand before the time limit's end; what a step takes
     fct_stop stop;         // why this process stopped
 };
+
+// stage_data.c. Collective; the end is not.
+fct_status fct_trainer_stage(fct_trainer *t);
+void fct_trainer_unstage(fct_trainer *t);
 
 // setup.c. Collective. Data, network, optimiser, schedule; no file is written yet.
 fct_status fct_trainer_create(const fct_train_spec *spec, fct_trainer **out);

@@ -10,7 +10,7 @@ from kind_pack import Packing
 from kind_save import Scene, check_after
 from place import CHECKPOINT_TOOL, FACET, LOGS_TOOL, SHARD_DUMP
 from tally import Verdict
-from training import Training
+from training import training as one_of
 from truth import dumped
 
 
@@ -88,7 +88,10 @@ def small(place):
 
 
 def train_victims(place):
-    training = Training(place, 1)
+    training = one_of(place, 1)
+    place = training.place
+    training.fresh()
+    assert place.run(training.command()).code == 0
     place.copy(training.folder, "whole-run")
     stopped = place.path("stopped")
 

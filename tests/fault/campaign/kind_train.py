@@ -9,7 +9,8 @@ import time
 
 from kind_save import LASTING, REASONS
 from tally import Verdict
-from training import OPS, Training
+from training import OPS
+from training import training as one_of
 
 ASKING = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2)
 
@@ -102,14 +103,9 @@ def at_call(training, rng, setting, words, is_stop):
     return verdict
 
 
-def trainings(place):
-    return [Training(place, 1), Training(place, 2)]
-
-
 def kills(place, rng):
-    both = trainings(place)
-    for _ in itertools.count():
-        training = rng.choice(both)
+    for i in itertools.count():
+        training = one_of(place, 2 - i % 2)
         if rng.random() < 0.6:
             yield "kill -9 in training", lambda t=training: kill_some(t, rng)
         else:
@@ -120,9 +116,8 @@ def kills(place, rng):
 
 
 def refusals(place, rng):
-    both = trainings(place)
-    for _ in itertools.count():
-        training = rng.choice(both)
+    for i in itertools.count():
+        training = one_of(place, 2 - i % 2)
         n, op, path = rng.choice(training.calls)
         reason = rng.choice(REASONS[op].split())
         how = rng.choice(("fail", "failall")) if reason in LASTING else "fail"
@@ -161,9 +156,8 @@ def signal_some(training, rng):
 
 
 def signals(place, rng):
-    both = trainings(place)
-    for _ in itertools.count():
-        training = rng.choice(both)
+    for i in itertools.count():
+        training = one_of(place, 2 - i % 2)
         if rng.random() < 0.6:
             yield "signals in training", lambda t=training: signal_some(t, rng)
         else:

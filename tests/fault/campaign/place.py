@@ -56,8 +56,16 @@ class Place:
     def __init__(self):
         memory = "/dev/shm"
         roomy = os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > 3 << 30
-        self.top = tempfile.mkdtemp(prefix="facet-campaign-", dir=memory if roomy else None)
+        self.home = self.top = tempfile.mkdtemp(prefix="facet-campaign-", dir=memory if roomy else None)
         self.log = os.path.join(self.top, "calls.log")
+
+    def apart(self, name):
+        """A place below this one that outlives the kind of faults that made it."""
+        place = Place.__new__(Place)
+        place.home, place.top = self.home, os.path.join(self.home, name)
+        place.log = os.path.join(place.top, "calls.log")
+        os.makedirs(place.top)
+        return place
 
     def path(self, *names):
         return os.path.join(self.top, *names)
@@ -125,4 +133,4 @@ class Place:
         return max(int(line.split()[1]) for line in ended.calls if line.startswith("allocations "))
 
     def remove(self):
-        shutil.rmtree(self.top, ignore_errors=True)
+        shutil.rmtree(self.home, ignore_errors=True)

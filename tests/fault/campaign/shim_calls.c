@@ -300,6 +300,12 @@ static ssize_t cookie_read(void *cookie, char *bytes, size_t n)
     return read_any((int)(long)cookie, bytes, n, -1);
 }
 
+static int cookie_seek(void *cookie, off64_t *at, int from)
+{
+    *at = lseek64((int)(long)cookie, *at, from);
+    return *at < 0 ? -1 : 0;
+}
+
 static int cookie_close(void *cookie)
 {
     return close((int)(long)cookie);
@@ -312,8 +318,9 @@ static FILE *open_stream(const char *path, const char *mode)
     int fd = open_any(path, flags, 0666);
     if (fd < 0)
         return NULL;
-    return fopencookie((void *)(long)fd, mode,
-                       (cookie_io_functions_t){ cookie_read, cookie_write, NULL, cookie_close });
+    return fopencookie(
+        (void *)(long)fd, mode,
+        (cookie_io_functions_t){ cookie_read, cookie_write, cookie_seek, cookie_close });
 }
 
 FILE *fopen(const char *path, const char *mode)

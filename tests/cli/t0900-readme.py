@@ -72,6 +72,18 @@ def try_table(top):
         claim("usage: facet " + name in shell("facet %s --help" % name, top), "facet %s --help" % name)
 
 
+def try_cluster(top):
+    """Each job of docs/cluster.md as a script; a real Slurm runs such jobs in tests/fault/slurm-*.py."""
+    seen = 0
+    for block in re.findall(r"^```sh\n(.*?)^```", read("docs/cluster.md"), re.S | re.M):
+        for line in block.replace("\\\n", " ").splitlines():
+            if line.startswith("facet submit"):
+                script = shell(line.replace("facet submit", "facet submit --dry-run", 1), top)
+                claim("#SBATCH --nodes=" in script, "docs/cluster.md: no script: " + line)
+                seen += 1
+    claim(seen >= 6, "docs/cluster.md: only %d jobs were found" % seen)
+
+
 def check_words(where, line, helps, top):
     """One command of a document: its options are in --help, its keys in facet config."""
     words = shlex.split(line.split("  #")[0].rstrip("\\"), posix=True)
@@ -127,6 +139,7 @@ with tempfile.TemporaryDirectory(prefix="facet-readme-") as folder:
     try_own_pictures(folder)
     try_configurations(folder)
     try_table(folder)
+    try_cluster(folder)
     check_documents(folder)
 check_quickstart()
 print("\n".join(wrong))

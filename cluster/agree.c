@@ -15,11 +15,9 @@ static fct_status lowest_rank(fct_comm *c, int is_mine, int *out)
     return FCT_OK;
 }
 
-fct_status fct_comm_agree(fct_comm *c, fct_status mine, const char *what)
+static fct_status agree(fct_comm *c, fct_status mine, const char *what)
 {
     int teller;
-    if (c->size == 1)
-        return c->broken != FCT_OK ? fct_comm_check(c) : mine;
     FCT_TRY(lowest_rank(c, mine != FCT_OK, &teller));
     if (teller == c->size)
         return FCT_OK;
@@ -28,6 +26,16 @@ fct_status fct_comm_agree(fct_comm *c, fct_status mine, const char *what)
              fct_fail_text());
     FCT_TRY(fct_comm_broadcast(c, &note, sizeof note, teller));
     return fct_fail_set((fct_status)note.status, note.text);
+}
+
+fct_status fct_comm_agree(fct_comm *c, fct_status mine, const char *what)
+{
+    if (c->size == 1)
+        return c->broken != FCT_OK ? fct_comm_check(c) : mine;
+    c->marks.purpose = what;
+    fct_status status = agree(c, mine, what);
+    c->marks.purpose = NULL;
+    return status;
 }
 
 fct_status fct_comm_same(fct_comm *c, uint64_t value, const char *what)

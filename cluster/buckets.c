@@ -96,18 +96,25 @@ static fct_status wait_for_all(fct_buckets *b)
 {
     fct_wait wait = { 0 };
     uint64_t wanted = (b->steps + 1) * (uint64_t)b->n;
-    for (;;) {
-        FCT_TRY(fct_bucket_node_advance(b, wanted));
-        if (fct_bucket_node_is_done(b, wanted))
-            return FCT_OK;
-        FCT_TRY(fct_mpi_idle(b->node->m, &wait, "gradients"));
+    uint64_t done = b->node->done;
+    fct_status status = fct_bucket_node_advance(b, wanted);
+    while (status == FCT_OK && !fct_bucket_node_is_done(b, wanted)) {
+        status = fct_mpi_idle(b->node->m, &wait, "gradients");
+        if (status == FCT_OK)
+            status = fct_bucket_node_advance(b, wanted);
+        if (b->node->done != done) // long messages arrive in pieces: that is no standstill
+            fct_marks_move(&b->c->marks);
+        done = b->node->done;
     }
+    fct_mpi_waited(b->node->m, &wait);
+    return status;
 }
 
 fct_status fct_buckets_wait(fct_buckets *b)
 {
     fct_status status = fct_comm_check(b->c);
     double start = fct_clock_s();
+    fct_marks_enter(&b->c->marks, "sum of gradients");
     if (status == FCT_OK && fct_fault("buckets.wait"))
         status = FCT_FAIL(FCT_E_COMM, "the sum of gradients failed (injected)");
     if (status == FCT_OK && b->node)

@@ -55,6 +55,8 @@ static void write_all(fct_saver *s)
 {
     int rank = fct_comm_rank(s->c);
     fct_status status = FCT_OK;
+    if (fct_fault("checkpoint.slow")) // a slow disk
+        fct_clock_sleep_s(6);
     if (s->state.n > 0)
         status = fct_part_save(s->folder, s->step, rank, &s->state);
     s->part = outcome_of(status);
@@ -74,7 +76,9 @@ static void write_all(fct_saver *s)
 static void *save(void *argument)
 {
     fct_saver *s = argument;
+    atomic_store(&s->c->marks.is_saving, 1);
     write_all(s);
+    atomic_store(&s->c->marks.is_saving, 0);
     s->end_s = fct_clock_s();
     return NULL;
 }

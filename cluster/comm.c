@@ -133,9 +133,10 @@ static fct_status closed(fct_comm *c, fct_status status)
     return status;
 }
 
-static fct_status opened(fct_comm *c)
+static fct_status opened(fct_comm *c, const char *name)
 {
     FCT_TRY(fct_comm_check(c));
+    fct_marks_enter(&c->marks, name);
     if (fct_fault("comm.collective"))
         return closed(c, FCT_FAIL(FCT_E_COMM, "a collective failed (injected)"));
     return FCT_OK;
@@ -143,13 +144,13 @@ static fct_status opened(fct_comm *c)
 
 fct_status fct_comm_reduce_f64(fct_comm *c, double *values, size_t n, fct_reduce how)
 {
-    FCT_TRY(opened(c));
+    FCT_TRY(opened(c, "reduce"));
     return closed(c, c->ops->reduce(c, values, n, FCT_NUMBER_F64, how));
 }
 
 fct_status fct_comm_reduce_i64(fct_comm *c, int64_t *values, size_t n, fct_reduce how)
 {
-    FCT_TRY(opened(c));
+    FCT_TRY(opened(c, "reduce"));
     return closed(c, c->ops->reduce(c, values, n, FCT_NUMBER_I64, how));
 }
 
@@ -157,7 +158,7 @@ static fct_status sum_tree(fct_comm *c, void *values, size_t n, fct_number type)
 {
     if (c->size & (c->size - 1)) // all ranks alike: nobody waits
         return FCT_FAIL(FCT_E_ARG, "a sum in a tree needs 1, 2, 4, 8 .. ranks, not %d", c->size);
-    FCT_TRY(opened(c));
+    FCT_TRY(opened(c, "sum in a tree"));
     return closed(c, c->ops->sum_tree(c, values, n, type));
 }
 
@@ -173,7 +174,7 @@ fct_status fct_comm_sum_tree_f64(fct_comm *c, double *values, size_t n)
 
 fct_status fct_comm_broadcast(fct_comm *c, void *bytes, size_t n, int root)
 {
-    FCT_TRY(opened(c));
+    FCT_TRY(opened(c, "broadcast"));
     FCT_ASSERT(root >= 0 && root < c->size);
     return closed(c, c->ops->broadcast(c, bytes, n, root));
 }
@@ -182,12 +183,12 @@ fct_status fct_comm_gather(fct_comm *c, const void *mine, size_t n_mine, void **
 {
     *out = NULL;
     *total = 0;
-    FCT_TRY(opened(c));
+    FCT_TRY(opened(c, "gather"));
     return closed(c, c->ops->gather(c, mine, n_mine, out, total));
 }
 
 fct_status fct_comm_barrier(fct_comm *c)
 {
-    FCT_TRY(opened(c));
+    FCT_TRY(opened(c, "barrier"));
     return closed(c, c->ops->barrier(c));
 }

@@ -79,8 +79,10 @@ fct_status fct_mpi_idle(fct_comm_mpi *m, fct_wait *wait, const char *what)
     FCT_TRY(fct_mpi_poll(m));
     unsigned turns = wait->turns++;
     let_go(m, turns);
-    if (turns == 0)
+    if (turns == 0) {
         wait->start_s = fct_clock_s();
+        fct_marks_wait(&m->base.marks);
+    }
     if (turns % 256 != 255 || m->limit_s <= 0)
         return FCT_OK;
     double waited = fct_clock_s() - wait->start_s;
@@ -92,15 +94,24 @@ fct_status fct_mpi_idle(fct_comm_mpi *m, fct_wait *wait, const char *what)
                     what, waited);
 }
 
+void fct_mpi_waited(fct_comm_mpi *m, const fct_wait *wait)
+{
+    if (wait->turns > 0)
+        fct_marks_waited(&m->base.marks, fct_clock_s() - wait->start_s);
+}
+
 fct_status fct_mpi_wait(fct_comm_mpi *m, MPI_Request *request, const char *what)
 {
     fct_wait wait = { 0 };
-    for (int is_done = 0;;) {
-        FCT_TRY(fct_mpi_check(MPI_Test(request, &is_done, MPI_STATUS_IGNORE), what));
-        if (is_done)
-            return FCT_OK;
-        FCT_TRY(fct_mpi_idle(m, &wait, what));
+    int is_done = 0;
+    fct_status status = FCT_OK;
+    while (status == FCT_OK && !is_done) {
+        status = fct_mpi_check(MPI_Test(request, &is_done, MPI_STATUS_IGNORE), what);
+        if (status == FCT_OK && !is_done)
+            status = fct_mpi_idle(m, &wait, what);
     }
+    fct_mpi_waited(m, &wait);
+    return status;
 }
 
 // After a cancel collectives are left half done on some ranks: their memory must outlive MPI, so

@@ -3,6 +3,7 @@
 #ifndef FACET_COMM_KIND_H
 #define FACET_COMM_KIND_H
 
+#include "comm_marks.h"
 #include "facet/comm.h"
 
 enum { FCT_WHY_MAX = 2048 };
@@ -34,6 +35,7 @@ struct fct_comm {
     const fct_comm_ops *ops;
     int rank, size, local_rank, local_size;
     char host[256];
+    fct_marks marks; // for the watchdog
     // Not OK once a rank has cancelled: the ranks no longer agree on which collective comes next,
     // so every later one returns this at once, with `why`.
     fct_status broken;

@@ -99,7 +99,10 @@ fct_status fct_mpi_window_create(fct_comm_mpi *m, size_t bytes, MPI_Win *out, vo
     MPI_Info info;
     TRY_MPI(MPI_Info_create(&info));
     TRY_MPI(MPI_Info_set(info, "alloc_shared_noncontig", "true"));
+    fct_marks_enter(&m->base.marks, "shared memory");
+    fct_marks_wait(&m->base.marks);
     int code = MPI_Win_allocate_shared((MPI_Aint)(bytes + 64), 1, info, m->node, &mine, out);
+    fct_marks_waited(&m->base.marks, 0);
     MPI_Info_free(&info);
     FCT_TRY(fct_mpi_check(code, "a window in shared memory"));
     TRY_MPI(MPI_Win_set_errhandler(*out, MPI_ERRORS_RETURN));
@@ -111,8 +114,10 @@ fct_status fct_mpi_window_create(fct_comm_mpi *m, size_t bytes, MPI_Win *out, vo
         segment[i] = aligned(segment[i]);
     }
     TRY_MPI(MPI_Win_lock_all(MPI_MODE_NOCHECK, *out));
-    TRY_MPI(MPI_Barrier(m->node)); // everybody's is zeroed
-    return FCT_OK;
+    fct_marks_wait(&m->base.marks);
+    code = MPI_Barrier(m->node); // everybody's is zeroed
+    fct_marks_waited(&m->base.marks, 0);
+    return fct_mpi_check(code, "MPI_Barrier");
 }
 
 static void read_host(fct_comm_mpi *m)
@@ -131,8 +136,7 @@ static void read_patience(fct_comm_mpi *m)
     m->is_crowded = m->base.local_size > n;
     const char *text = getenv("FACET_COMM_LIMIT_S");
     m->limit_s = 1800;
-    if (text)
-        fct_text_to_f64(text, &m->limit_s);
+    m->limit_is_given = text && fct_text_to_f64(text, &m->limit_s) == FCT_OK;
 }
 
 void fct_mpi_keep(fct_comm_mpi *m, void *memory)

@@ -30,6 +30,7 @@ typedef struct {
     void *scratch;        // all small collectives go through it: a cancelled one may write for ever
     int is_crowded;       // more ranks than cores here: never spin
     double limit_s;       // a wait longer than this is a failure, 0 never
+    int limit_is_given;   // by FACET_COMM_LIMIT_S
     void **kept;          // memory that cancelled operations may still touch, freed after MPI ended
     int kept_n;
 } fct_comm_mpi;
@@ -47,6 +48,8 @@ fct_status fct_mpi_wait(fct_comm_mpi *m, MPI_Request *request, const char *what)
 // Not collective. One turn of a wait for something else: looks for a cancel and the limit, lets go
 // of the core.
 fct_status fct_mpi_idle(fct_comm_mpi *m, fct_wait *wait, const char *what);
+// Not collective. The wait is over, well or not.
+void fct_mpi_waited(fct_comm_mpi *m, const fct_wait *wait);
 // Not collective. E_PEER when another rank has cancelled; never waits.
 fct_status fct_mpi_poll(fct_comm_mpi *m);
 

@@ -13,6 +13,9 @@ void fct_log_set_level(fct_log_level level);
 // Not collective. Appends everything from now on to `path` too; NULL stops. Never blocks training:
 // a failed write is ignored.
 fct_status fct_log_set_file(const char *path);
+// Not collective. Where rank 0 logs to: the closing message of a job may come from this rank, when
+// rank 0 cannot speak, and belongs there too.
+void fct_log_set_rank_0_file(const char *path);
 
 // Not collective, any thread. One line; no '\n' at its end.
 void fct_log(fct_log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -2,6 +2,7 @@
 // Log lines: rank 0 speaks for the job, other ranks only when something is wrong.
 #include <fcntl.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,8 +10,12 @@
 #include <unistd.h>
 
 #include "facet/log.h"
+#include "facet/path.h"
 
-static int log_rank, log_size = 1, log_file = -1;
+static int log_rank, log_size = 1;
+static atomic_int log_file = -1; // threads log too
+static char rank_0_log[FCT_PATH_MAX];
+static atomic_int has_rank_0_log;
 static fct_log_level log_level = FCT_LOG_INFO;
 
 void fct_log_set_rank(int rank, int size)
@@ -33,6 +38,14 @@ fct_status fct_log_set_file(const char *path)
         return FCT_OK;
     log_file = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
     return log_file >= 0 ? FCT_OK : FCT_FAIL(FCT_E_IO, "%s: cannot open the log", path);
+}
+
+void fct_log_set_rank_0_file(const char *path)
+{
+    if (atomic_load(&has_rank_0_log) || strlen(path) >= sizeof rank_0_log)
+        return;
+    memcpy(rank_0_log, path, strlen(path) + 1);
+    atomic_store(&has_rank_0_log, 1);
 }
 
 int fct_log_debugging(const char *topic)
@@ -94,6 +107,9 @@ void fct_log_failure(const char *text)
     if (hint && hint[1] && k < (int)sizeof line)
         snprintf(line + k, sizeof line - (size_t)k, "  hint: %s\n", hint + 1);
     write_all(STDERR_FILENO, line, strlen(line));
-    if (log_file >= 0)
-        write_all(log_file, line, strlen(line));
+    int file = log_file;
+    if (file < 0 && atomic_load(&has_rank_0_log))
+        file = open(rank_0_log, O_WRONLY | O_APPEND | O_CLOEXEC);
+    if (file >= 0)
+        write_all(file, line, strlen(line));
 }

@@ -24,6 +24,7 @@ typedef struct {
     fct_tasks tasks;
     fct_net *net;
     fct_evaluator *evaluator;
+    fct_watchdog *watchdog;
 } job;
 
 static const char *text_of(const fct_blobs *state, const char *name)
@@ -227,8 +228,10 @@ static fct_status run(job *j, fct_text *report)
     FCT_TRY(fct_cores_find(c, 1, j->spec->threads, j->spec->workers, &j->cores));
     FCT_TRY(fct_checkpoint_load_same(c, j->spec->checkpoint, &j->state, j->taken));
     FCT_TRY(fct_comm_agree(c, open_data(j), "opening checkpoint and data"));
+    FCT_TRY(fct_watch_start(c, j->options, &j->watchdog));
     FCT_TRY(make_net(j));
     FCT_TRY(fct_comm_agree(c, load_weights(j), "loading the weights"));
+    fct_watchdog_phase(c, FCT_PHASE_EVAL, 0);
     FCT_TRY(fct_evaluator_run(j->evaluator, &e));
     return fct_comm_agree(c, fct_comm_rank(c) == 0 ? report_all(j, &e, report) : FCT_OK,
                           "reporting");
@@ -238,6 +241,7 @@ fct_status fct_eval(const fct_eval_spec *spec, fct_text *report)
 {
     job j = { .spec = spec };
     fct_status status = run(&j, report);
+    fct_watchdog_stop(j.watchdog);
     fct_evaluator_destroy(j.evaluator);
     fct_net_destroy(j.net);
     fct_mix_close(j.mix);

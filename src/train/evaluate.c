@@ -8,6 +8,7 @@
 #include "evaluate.h"
 #include "facet/fault.h"
 #include "facet/lifecycle.h"
+#include "facet/watchdog.h"
 #include "prediction.h"
 
 enum { LOOK_BATCHES = 4 }; // between looks at whether anybody failed or is asked to stop
@@ -157,6 +158,7 @@ static fct_status run_all(fct_evaluator *e)
             status = fct_loader_next(e->loader, &batch);
         if (status == FCT_OK)
             status = run_batch(e, batch);
+        fct_watchdog_tick(e->spec.comm);
     }
     return status;
 }

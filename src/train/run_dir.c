@@ -101,6 +101,7 @@ fct_status fct_run_dir_open(const fct_options *o, fct_comm *c, const char *mode,
                             const char *resumed, fct_run_dir *out)
 {
     fct_run_dir r = { .path = "" };
+    char log[FCT_PATH_MAX];
     fct_status status = FCT_OK;
     if (fct_comm_rank(c) == 0) {
         status = choose(o, mode, resumed, r.path);
@@ -109,6 +110,8 @@ fct_status fct_run_dir_open(const fct_options *o, fct_comm *c, const char *mode,
     }
     FCT_TRY(fct_comm_agree(c, status, "opening the run directory"));
     FCT_TRY(fct_comm_broadcast(c, r.path, sizeof r.path, 0));
+    FCT_TRY(fct_path_join(log, r.path, "train.log"));
+    fct_log_set_rank_0_file(log);
     FCT_TRY(fct_path_join(r.checkpoints, r.path, "checkpoints"));
     *out = r;
     return FCT_OK;

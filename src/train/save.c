@@ -80,8 +80,9 @@ static fct_status account(fct_trainer *t, fct_status status)
     return FCT_OK;
 }
 
-static fct_status wait_for_save(fct_trainer *t)
+static fct_status wait_for_save(fct_trainer *t) // every save begins with this
 {
+    fct_watchdog_phase(t->comm, FCT_PHASE_CHECKPOINT, t->at.step);
     return t->save.is_under_way ? account(t, fct_saver_wait(t->saver)) : FCT_OK;
 }
 

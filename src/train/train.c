@@ -100,6 +100,7 @@ static fct_status write_predictions(fct_trainer *t)
 
 static fct_status evaluate(fct_trainer *t, fct_evaluation *out)
 {
+    fct_watchdog_phase(t->comm, FCT_PHASE_EVAL, t->at.step);
     FCT_TRY(fct_optim_swap_ema(t->optim));
     fct_status status = fct_evaluator_run(t->evaluator, out);
     FCT_TRY(fct_optim_swap_ema(t->optim));
@@ -282,14 +283,9 @@ static fct_status run(fct_trainer *t, int *stopped)
     return *stopped ? fct_life_end(t) : FCT_OK;
 }
 
-fct_status fct_train(const fct_train_spec *spec, int *stopped)
+static fct_status train(const fct_train_spec *spec, int *stopped)
 {
     fct_trainer *t;
-    *stopped = 0;
-    FCT_TRY(fct_comm_same(spec->comm, fct_options_hash(spec->options), "the configuration"));
-    const fct_list *signals = &spec->options->cluster_signals;
-    if (!spec->dry_run)
-        FCT_TRY(fct_lifecycle_install(signals->item, signals->n));
     FCT_TRY(fct_trainer_create(spec, &t));
     fct_status status = FCT_OK;
     if (!spec->dry_run) {
@@ -300,5 +296,19 @@ fct_status fct_train(const fct_train_spec *spec, int *stopped)
     } else if (is_boss(t))
         fct_dry_run_print(t);
     fct_trainer_destroy(t);
+    return status;
+}
+
+fct_status fct_train(const fct_train_spec *spec, int *stopped)
+{
+    fct_watchdog *watchdog;
+    *stopped = 0;
+    FCT_TRY(fct_comm_same(spec->comm, fct_options_hash(spec->options), "the configuration"));
+    const fct_list *signals = &spec->options->cluster_signals;
+    if (!spec->dry_run)
+        FCT_TRY(fct_lifecycle_install(signals->item, signals->n));
+    FCT_TRY(fct_watch_start(spec->comm, spec->options, &watchdog));
+    fct_status status = train(spec, stopped);
+    fct_watchdog_stop(watchdog);
     return status;
 }

@@ -11,6 +11,7 @@
 #include "facet/slurm.h"
 #include "facet/stage.h"
 #include "facet/train.h"
+#include "facet/watchdog.h"
 #include "run_dir.h"
 
 typedef struct {       // where the training stands; saved with every checkpoint
@@ -130,6 +131,9 @@ int fct_exact_levels(int64_t shards, int ranks); // gradient buffers that the tr
 // bad_step.c. Not collective. Remembers the rows of the batch just computed whose loss is not
 // finite.
 void fct_suspects_add(fct_trainer *t, const fct_batch *b);
+
+// watch.c. Collective. The watchdog with the limits of the options.
+fct_status fct_watch_start(fct_comm *c, const fct_options *o, fct_watchdog **out);
 
 // step.c. Collective. One optimiser step from train.accumulate loader batches.
 typedef struct {

@@ -34,8 +34,12 @@ class Packing:
         for name, data in now.items():
             if not name.endswith(".tmp") and self.golden.get(name) != data:
                 verdict.add("wrong", "%s looks finished and is not" % name)
-        if ended.code == 0 and now != self.golden:
+        left = [name for name in now if name.endswith(".tmp")]
+        if ended.code == 0 and {n: d for n, d in now.items() if n not in left} != self.golden:
             verdict.add("wrong", "exit 0 with other files: %s" % sorted(set(now) ^ set(self.golden)))
+        # What may not be removed stays; the same command again removes it.
+        if ended.code == 0 and left and ", unlink " not in verdict.what:
+            verdict.add("other", "left over: %s" % left)
         again = self.place.run(self.command)
         verdict.resume_s = again.seconds
         if not verdict.crashed(again) and (again.code != 0 or content(self.folder) != self.golden):

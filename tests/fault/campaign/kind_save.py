@@ -73,6 +73,8 @@ def check_after(scene, verdict, ended):
     verdict.resume_s = loaded.seconds + after.seconds
     if not verdict.crashed(after) and (after.code != 0 or scene.save + 1 not in whole_steps(folder)):
         verdict.add("lost", "the next save fails: " + after.tail())
+    if whole and max(whole) not in whole_steps(folder):
+        verdict.add("lost", "the next save takes step %d away" % max(whole))
     if after.code == 0 and leftovers(folder):
         verdict.add("other", "left over: %s" % leftovers(folder))
 

@@ -38,9 +38,9 @@ def arguments():
 
 
 def in_random_order(kind, place, rng):
-    """Faults of a kind that has an end in random order: a part is then a fair sample."""
+    """A kind's faults in random order, so that a part is a fair sample; those without end, or with an order, as they come."""
     faults = kind.faults(place, rng)
-    if not kind.is_endless:
+    if not kind.in_order:
         faults = list(faults)
         rng.shuffle(faults)
     return faults

@@ -20,7 +20,9 @@ def seen(trace, folder):
             paths = re.findall("%s[^\">]*" % re.escape(folder), call[2]) if call else []
             if not paths or call[1] not in OPS or (call[1] == "openat" and not re.search("O_WRONLY|O_RDWR", call[2])):
                 continue
-            found.append((OPS[call[1]], re.sub(r"\.\d+\.tmp$", ".PID.tmp", paths[-1])))
+            change = OPS[call[1]], re.sub(r"\.\d+\.tmp$", ".PID.tmp", paths[-1])
+            if change != ("unlink", paths[-1]) or found[-1:] != [change]:  # remove() tries unlink, then rmdir
+                found.append(change)
     return found
 
 
@@ -39,8 +41,10 @@ def kills(place, rng):
         scene.begin()
         verdict.crashed(place.run(strace + ["-e", "trace=" + ",".join(calls)] + scene.command(), env=alone))
         ours = [(op, re.sub(r"\.\d+\.tmp$", ".PID.tmp", path)) for _, op, path in scene.points if op != "close"]
-        if seen(trace, scene.folder) != ours:
-            verdict.add("other", "strace sees %s, the shim %s" % (seen(trace, scene.folder), ours))
+        theirs = seen(trace, scene.folder)
+        if theirs != ours:
+            verdict.add("other", "strace alone sees %s, the shim alone %s" % (
+                [c for c in theirs if c not in ours], [c for c in ours if c not in theirs]))
         return verdict
 
     def kill(call, n):

@@ -11,9 +11,9 @@ import kind_save
 import kind_strace
 import kind_train
 
-Kind = namedtuple("Kind", "faults share short is_endless", defaults=(False,))
+Kind = namedtuple("Kind", "faults share short in_order", defaults=(False,))
 KINDS = {
-    "strace": Kind(kind_strace.kills, 1, 8),
+    "strace": Kind(kind_strace.kills, 1, 12, True),  # in its order: the comparison comes first
     "kill": Kind(kind_save.kills, 2, 60),
     "errno": Kind(kind_save.errnos, 4, 100),
     "load": Kind(kind_save.loads, 1, 30),

@@ -59,7 +59,7 @@ def inject(faults, seconds, most, tally):
 
 def run(chosen, place, tally):
     names = chosen.only or list(KINDS)
-    total = 120 if chosen.short else 60 * chosen.minutes
+    total = 90 if chosen.short else 60 * chosen.minutes
     shares = sum(KINDS[name].share for name in names)
     end = time.monotonic() + total
     for name in names:

@@ -25,9 +25,9 @@ KINDS = {
     "logs": Kind(kind_logs.refused, 2, 60),
     "texts": Kind(kind_logs.damaged, 1, 40, True),
     "memory": Kind(kind_memory.shortages, 4, 60),
-    "train": Kind(kind_train.kills, 6, 2, True),
+    "train": Kind(kind_train.kills, 6, 1, True),
     "disk": Kind(kind_train.refusals, 4, 1, True),
-    "signal": Kind(kind_train.signals, 5, 2, True),
-    "trainmem": Kind(kind_memory.train_shortages, 5, 2, True),
+    "signal": Kind(kind_train.signals, 5, 1, True),
+    "trainmem": Kind(kind_memory.train_shortages, 5, 1, True),
     "twice": Kind(kind_save.twice, 3, 20, True),
 }

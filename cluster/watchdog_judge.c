@@ -93,22 +93,18 @@ static int find_hanging(const fct_watchdog_spec *spec, int ranks, const fct_watc
     return out->kind != FCT_VERDICT_NONE;
 }
 
-// Everybody waits for others, and has for long: the one in the earliest collective is to blame, or
-// the network when all are in the same.
+// Everybody waits for others, and has for long: a network that delivers nothing, or ranks that went
+// different ways. The earliest collective is where to look.
 static void find_deadlock(const fct_watchdog_spec *spec, int ranks, const fct_watch_record *record,
                           fct_verdict *out)
 {
     int first = 0;
-    uint64_t most = 0;
     for (int r = 0; r < ranks; r++) {
         if (!record[r].is_waiting || !is_stalled(spec, &record[r]))
             return;
-        if (record[r].collectives < record[first].collectives)
-            first = r;
-        most = record[r].collectives > most ? record[r].collectives : most;
+        first = record[r].collectives < record[first].collectives ? r : first;
     }
-    int is_behind = record[first].collectives < most;
-    *out = (fct_verdict){ .kind = is_behind ? FCT_VERDICT_BEHIND : FCT_VERDICT_DEADLOCK,
+    *out = (fct_verdict){ .kind = FCT_VERDICT_DEADLOCK,
                           .rank = first,
                           .seconds = record[first].stalled_ms * 1e-3 };
     for (int r = first + 1; r < ranks; r++)

@@ -61,8 +61,7 @@ typedef enum {
     FCT_VERDICT_SILENT,   // `rank` is not heard of; its host has ranks that are
     FCT_VERDICT_HOST,     // nobody on `rank`'s host is heard of
     FCT_VERDICT_HANGS,    // `rank` does not move and waits for nobody; `others` neither
-    FCT_VERDICT_BEHIND,   // all wait, but `rank` in an earlier collective than others
-    FCT_VERDICT_DEADLOCK, // all wait in the same collective
+    FCT_VERDICT_DEADLOCK, // all wait; none is in an earlier collective than `rank`
 } fct_verdict_kind;
 typedef struct {
     fct_verdict_kind kind;

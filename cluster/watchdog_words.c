@@ -77,17 +77,13 @@ static void add_what(fct_text *t, const fct_verdict *v, const fct_watch_record *
         add_others(t, v->others);
         fct_text_add(t, " hangs: has not moved for %.1f s (%s)", v->seconds, limit_name[r->phase]);
         break;
-    case FCT_VERDICT_BEHIND:
-        fct_text_add(t, "rank %d on %s", v->rank, host);
-        add_others(t, v->others);
-        fct_text_add(t, " waits in another collective than the others, for %.1f s (%s)", v->seconds,
-                     limit_name[r->phase]);
-        break;
     default:
-        fct_text_add(t,
-                     "all %d ranks wait for each other for %.1f s (%s): the network between them "
-                     "does not deliver; rank %d on %s is",
-                     ranks, v->seconds, limit_name[r->phase], v->rank, host);
+        fct_text_add(
+            t,
+            "all %d ranks wait for each other for %.1f s (%s): the network between them "
+            "does not deliver, or they went different ways; the least far is rank %d on %s",
+            ranks, v->seconds, limit_name[r->phase], v->rank, host);
+        add_others(t, v->others);
     }
 }
 

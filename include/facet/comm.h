@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Ranks and what they say to each other. Only cluster/ sees <mpi.h>; everyone else sees this file.
 // Called from the main thread only. A wait longer than FACET_COMM_LIMIT_S (default 1800 s, 0 never)
-// is an error; FACET_FAKE_NODES=k pretends, for tests, that a host is k nodes.
+// is an error: the last resort, for the watchdog (watchdog.h) is there first where it runs, and
+// sets the default a minute above its own limits; FACET_FAKE_NODES=k pretends, for tests, that a
+// host is k nodes.
 #ifndef FACET_COMM_H
 #define FACET_COMM_H
 

@@ -20,7 +20,7 @@ def stopped(top, victims, word, ranks=3, env=None):
     code, err, seconds = job.end()
     told = message(err)
     assert code == EXIT, (code, err)
-    assert word in told and " in step " in told and "last collective: " in told, told
+    assert word in told and " step " in told and "last collective: " in told, told
     assert told in job.log(), job.log()
     assert seconds < OVER_S or SANITIZED, "took %.1f s" % seconds
     end = time.monotonic() + 5

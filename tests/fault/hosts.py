@@ -138,7 +138,7 @@ class Story:
         self.begun = True
         return self.train("run.dir=" + self.run, *more)
 
-    def hit(self, what, step, fault, on=(1, 2), within_s=ENDED_S, codes=None):
+    def hit(self, what, step, fault, on=(1, 2), within_s=ENDED_S):
         """At this step `fault()` happens; the job ends on these hosts with a failure. What it said."""
         job = self.go_on()
         job.wait_for_step(self.run, step)
@@ -146,7 +146,8 @@ class Story:
         job.ends_everywhere(what, on, within_s)
         said = job.finish(want=None)
         code = job.process.returncode
-        assert code != 0 and (codes is None or code in codes), "%s: mpirun's exit code %d\n%s" % (what, code, said)
+        assert code != 0, "%s: mpirun says that all is well\n%s" % (what, said)
+        print("    mpirun's exit code: %d" % code, flush=True)
         return said
 
     def ends_the_same(self):

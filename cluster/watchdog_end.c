@@ -2,6 +2,9 @@
 // How the watchdog ends the job: with one message, and soon. It leaves by _exit: the main thread,
 // in whose hands MPI is, may be the one that hangs; the launcher ends the other ranks.
 #include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -61,6 +64,20 @@ static void wait_for_saves(fct_watchdog *w)
     }
 }
 
+// mpirun's daemon on a host that is cut off asks nothing of a peer to whom its last words are still
+// on the way: it would stay until the kernel gives them up, a quarter of an hour later.
+static void end_daemon(void)
+{
+    char path[64], name[16] = "";
+    snprintf(path, sizeof path, "/proc/%d/comm", (int)getppid());
+    FILE *file = fopen(path, "r");
+    if (!file)
+        return;
+    if (fscanf(file, "%15s", name) == 1 && !strcmp(name, "orted"))
+        kill(getppid(), SIGTERM);
+    fclose(file);
+}
+
 void fct_watch_end_job(fct_watchdog *w, const fct_verdict *v)
 {
     if (!fct_watch_board_claim(w->board))
@@ -70,5 +87,7 @@ void fct_watch_end_job(fct_watchdog *w, const fct_verdict *v)
     fct_watch_say(v, w->record, w->card, w->c->size, w->sight[v->rank].fate, w->text);
     speak_or_leave(w);
     wait_for_saves(w);
+    if (v->kind == FCT_VERDICT_HOST)
+        end_daemon();
     _exit(FCT_WATCHDOG_EXIT);
 }

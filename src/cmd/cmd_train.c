@@ -7,13 +7,14 @@
 static fct_status train(int n, char **argument, fct_train_spec *spec, int *stopped)
 {
     fct_options *options = NULL;
-    fct_status status = fct_args_options(n, argument, &options);
-    FCT_TRY(fct_comm_create(status == FCT_OK ? options->cluster_comm : "auto", &spec->comm));
+    fct_status read = fct_args_options(n, argument, &options), status;
+    FCT_TRY_GOTO(fct_comm_create(read == FCT_OK ? options->cluster_comm : "auto", &spec->comm),
+                 status, done);
     fct_log_set_rank(fct_comm_rank(spec->comm), fct_comm_size(spec->comm));
-    status = fct_comm_agree(spec->comm, status, "reading the configuration");
+    FCT_TRY_GOTO(fct_comm_agree(spec->comm, read, "reading the configuration"), status, done);
     spec->options = options;
-    if (status == FCT_OK)
-        status = fct_train(spec, stopped);
+    status = fct_train(spec, stopped);
+done:
     fct_options_destroy(options);
     return status;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Signal handlers that only set a flag, the end of the time limit beside it; the second signal ends
-// the process.
+// Signal handlers that only set a flag, the end of the time limit beside it; the same signal again
+// ends the process, and a second SIGINT always does.
 #include <errno.h>
 #include <math.h>
 #include <signal.h>
@@ -20,12 +20,15 @@ static const struct {
 } usable[] = { { "SIGHUP", SIGHUP },   { "SIGINT", SIGINT },   { "SIGQUIT", SIGQUIT },
                { "SIGTERM", SIGTERM }, { "SIGUSR1", SIGUSR1 }, { "SIGUSR2", SIGUSR2 },
                { "SIGXCPU", SIGXCPU } };
-enum { USABLE = sizeof usable / sizeof *usable };
+enum { USABLE = sizeof usable / sizeof *usable, MOST = USABLE * 4 };
 
 static const int64_t echo_ns = 2000000000; // as long as a forwarded signal may be on its way
 
-static atomic_int asked, is_leaving; // the signal; whether more of them change nothing
+static atomic_int asked;  // the signal
+static atomic_int ending; // what more of them change
+enum { ENDING_NOT, ENDING_SAVES, ENDING_LEAVES };
 static _Atomic int64_t asked_at_ns;
+static int caught[MOST], caught_n;         // by fct_lifecycle_install
 static double end_s = INFINITY, reserve_s; // of the main thread
 
 static int64_t now_ns(void)
@@ -35,16 +38,27 @@ static int64_t now_ns(void)
     return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
+// Slurm warns with one signal and ends with another, which must not cut off the save that the first
+// one asked for: a signal of another kind asks again, and during the save only SIGINT leaves.
+static int leaves(int signal_number, int before, int64_t waited_ns)
+{
+    if (signal_number == SIGINT)
+        return before != SIGINT || waited_ns > echo_ns;
+    return atomic_load(&ending) == ENDING_NOT && before == signal_number && waited_ns > echo_ns;
+}
+
 static void ask(int signal_number)
 {
-    int64_t first = 0, now = now_ns();
+    int64_t now = now_ns();
     int before = atomic_load(&asked);
-    if (atomic_load(&is_leaving))
+    if (atomic_load(&ending) == ENDING_LEAVES)
         return;
-    if (atomic_compare_exchange_strong(&asked_at_ns, &first, now))
-        atomic_store(&asked, signal_number);
-    else if ((before != 0 && before != signal_number) || now - first > echo_ns)
+    if (before != 0 && leaves(signal_number, before, now - atomic_load(&asked_at_ns)))
         _exit(128 + signal_number);
+    if (before == signal_number)
+        return;
+    atomic_store(&asked_at_ns, now);
+    atomic_store(&asked, signal_number);
 }
 
 static fct_status number_of(const char *name, int *out)
@@ -70,21 +84,32 @@ fct_status fct_lifecycle_install(char *const *names, int n)
     names = names ? names : usual;
     n = names == usual ? (int)(sizeof usual / sizeof *usual) : n;
     struct sigaction action = { .sa_handler = ask, .sa_flags = SA_RESTART };
-    int number[USABLE * 4], count = n < USABLE * 4 ? n : USABLE * 4;
+    int number[MOST], count = n < MOST ? n : MOST;
     sigemptyset(&action.sa_mask);
     for (int i = 0; i < count; i++) {
         FCT_TRY(number_of(names[i], &number[i]));
         sigaddset(&action.sa_mask, number[i]);
     }
+    for (int i = 0; i < caught_n; i++) // by an earlier call; others may be ignored, as by nohup
+        signal(caught[i], SIG_DFL);
+    caught_n = 0;
+    signal(SIGPIPE, SIG_IGN); // whoever reads our messages may leave: the work goes on
     for (int i = 0; i < count; i++)
         if (sigaction(number[i], &action, NULL) != 0)
             return FCT_FAIL(FCT_E_IO, "cannot catch %s: %s", names[i], strerror(errno));
+        else
+            caught[caught_n++] = number[i];
     return FCT_OK;
+}
+
+void fct_lifecycle_saving(void)
+{
+    atomic_store(&ending, ENDING_SAVES);
 }
 
 void fct_lifecycle_ignore(void)
 {
-    atomic_store(&is_leaving, 1);
+    atomic_store(&ending, ENDING_LEAVES);
 }
 
 void fct_lifecycle_set_end(double clock_s)

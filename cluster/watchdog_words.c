@@ -96,7 +96,7 @@ void fct_watch_say(const fct_verdict *v, const fct_watch_record *record, const f
     add_place(&text, &record[v->rank]);
     fct_text_add(&text,
                  "\nthe job ends with exit code %d; checkpoints written before are whole: "
-                 "go on with --resume",
+                 "facet train goes on with --resume",
                  FCT_WATCHDOG_EXIT);
     snprintf(out, FCT_WATCH_TEXT, "%s", text.failed ? "a rank hangs" : text.data);
     fct_text_release(&text);

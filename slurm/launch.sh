@@ -45,9 +45,13 @@ finish() {
     esac
     if [ "${SLURM_RESTART_COUNT:-0}" -ge "$most_restarts" ]; then
         echo "== exit code $1, restarts ${SLURM_RESTART_COUNT:-0}: not requeued again"
-    elif [ "$is_ending" = 0 ] && scontrol show job "$id" | grep -q JobState=RUNNING; then
-        echo "== exit code $1: back into the queue"
-        scontrol requeue "$id" && sleep 600
+    elif [ "$is_ending" = 0 ]; then
+        case $(scontrol show job "$id") in
+        *JobState=RUNNING*Requeue=1*)
+            echo "== exit code $1: back into the queue"
+            scontrol requeue "$id" && sleep 600
+            ;;
+        esac
     fi
     exit "$1"
 }

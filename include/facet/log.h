@@ -22,6 +22,10 @@ void fct_log(fct_log_level level, const char *format, ...) __attribute__((format
 #define FCT_INFO(...) fct_log(FCT_LOG_INFO, __VA_ARGS__)
 #define FCT_WARN(...) fct_log(FCT_LOG_WARN, __VA_ARGS__)
 
+// Not collective, any thread. Whether a message would get out now or within so long: 0 when the
+// terminal is stopped (Ctrl-S) or nobody reads the pipe.
+int fct_log_can_show(int patience_ms);
+
 // True once for each `topic` (a string literal's FACET_DEBUG category): FACET_DEBUG=loader,comm
 int fct_log_debugging(const char *topic);
 #define FCT_DEBUG(topic, ...)                                                                      \

@@ -1,8 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // facet train: reads the configuration, makes the communicator, hands both to train/.
 #include "cmd.h"
+#include "facet/lifecycle.h"
 #include "facet/log.h"
 #include "facet/train.h"
+
+// From the first moment: starting MPI may take long, and a job may be told to stop meanwhile. The
+// configured signals take their place as soon as they are known.
+static void catch_usual_signals(const fct_train_spec *spec)
+{
+    if (!spec->dry_run && fct_lifecycle_install(NULL, 0) != FCT_OK)
+        FCT_WARN("%s", fct_fail_text());
+}
 
 static fct_status train(int n, char **argument, fct_train_spec *spec, int *stopped)
 {
@@ -48,6 +57,7 @@ int fct_cmd_train(int argc, char **argv)
     fct_status status = fct_args_parse(&table, argc, argv, &positional, &done);
     if (status != FCT_OK || done)
         return status == FCT_OK ? FCT_EXIT_OK : fct_cmd_exit(status);
+    catch_usual_signals(&spec);
     status = train(positional, argv + 1, &spec, &stopped);
     int code = fct_cmd_end(spec.comm, status);
     return code == FCT_EXIT_OK && stopped ? FCT_EXIT_REQUEUE : code;

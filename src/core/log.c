@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Log lines: rank 0 speaks for the job, other ranks only when something is wrong.
 #include <fcntl.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -69,6 +70,12 @@ static void write_all(int fd, const char *text, size_t n)
     }
 }
 
+int fct_log_can_show(int patience_ms)
+{
+    struct pollfd out = { .fd = STDERR_FILENO, .events = POLLOUT };
+    return poll(&out, 1, patience_ms) > 0 && (out.revents & POLLOUT);
+}
+
 void fct_log(fct_log_level level, const char *format, ...)
 {
     if (level < log_level && level != FCT_LOG_DEBUG)
@@ -86,7 +93,8 @@ void fct_log(fct_log_level level, const char *format, ...)
     va_end(args);
     n = n < 0 ? head : (int)strlen(line);
     line[n++] = '\n';
-    write_all(STDERR_FILENO, line, (size_t)n);
+    if (log_file < 0 || fct_log_can_show(1000))
+        write_all(STDERR_FILENO, line, (size_t)n);
     if (log_file >= 0) {
         char stamp[32];
         time_t now = time(NULL);
@@ -106,10 +114,10 @@ void fct_log_failure(const char *text)
     int k = snprintf(line, sizeof line, "facet: error: %.*s\n", n, text);
     if (hint && hint[1] && k < (int)sizeof line)
         snprintf(line + k, sizeof line - (size_t)k, "  hint: %s\n", hint + 1);
-    write_all(STDERR_FILENO, line, strlen(line));
     int file = log_file;
     if (file < 0 && atomic_load(&has_rank_0_log))
         file = open(rank_0_log, O_WRONLY | O_APPEND | O_CLOEXEC);
-    if (file >= 0)
+    if (file >= 0) // first, because the terminal may have been stopped
         write_all(file, line, strlen(line));
+    write_all(STDERR_FILENO, line, strlen(line));
 }

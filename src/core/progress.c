@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "facet/clock.h"
+#include "facet/log.h"
 #include "facet/progress.h"
 #include "facet/text.h"
 
@@ -38,7 +39,7 @@ void fct_progress_update(fct_progress *p, int64_t done, const char *note)
 {
     double now = fct_clock_s(), spent = now - p->start_s;
     int percent = (int)(done * 100 / p->total);
-    if (p->is_quiet)
+    if (p->is_quiet || !fct_log_can_show(0))
         return;
     double rate = spent > 0 ? (double)done / spent : 0;
     char left[32];
@@ -59,6 +60,6 @@ void fct_progress_update(fct_progress *p, int64_t done, const char *note)
 
 void fct_progress_end(fct_progress *p)
 {
-    if (p->is_terminal && !p->is_quiet)
+    if (p->is_terminal && !p->is_quiet && fct_log_can_show(0))
         fprintf(stderr, "\r\033[K");
 }

@@ -33,9 +33,11 @@ const char *fct_status_text(fct_status status)
 fct_status fct_fail_at(const char *file, int line, fct_status status, const char *format, ...)
 {
     va_list args;
+    char text[sizeof last_failure]; // the last failure may be among the arguments
     va_start(args, format);
-    vsnprintf(last_failure, sizeof last_failure, format, args);
+    vsnprintf(text, sizeof text, format, args);
     va_end(args);
+    memcpy(last_failure, text, strlen(text) + 1);
     FCT_DEBUG("fail", "%s:%d: %s: %s", file, line, fct_status_name(status), last_failure);
     return status;
 }

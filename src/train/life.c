@@ -32,11 +32,20 @@ const char *fct_life_resume(const fct_trainer *t)
     return "auto";
 }
 
+// What the next save takes: as long as the last one, or before the first an estimate for a slow
+// disk.
+static double save_s(const fct_trainer *t)
+{
+    const double slow_bytes_per_s = 50e6;
+    double last = fct_saver_seconds(t->saver);
+    return last > 0 ? last : fct_state_bytes(t) / slow_bytes_per_s;
+}
+
 // The longest of the last steps: a long one counts less with every step after it.
 void fct_life_step_took(fct_trainer *t, double seconds)
 {
     t->step_s = fmax(seconds, 0.9 * t->step_s);
-    fct_lifecycle_set_reserve(t->keep_s + t->step_s + fct_saver_seconds(t->saver));
+    fct_lifecycle_set_reserve(t->keep_s + t->step_s + save_s(t));
 }
 
 void fct_life_stop(fct_trainer *t, fct_stop why)

@@ -201,6 +201,7 @@ static fct_status run_epochs(fct_trainer *t, int *stopped)
         passed = t->spec->overfit > 0 && knows_by_heart(t, &val);
         *stopped &= t->at.epoch < t->epochs && !passed;
     }
+    fct_lifecycle_saving();
     FCT_TRY(fct_trainer_finish(t));
     return t->spec->overfit > 0 && !*stopped ? judge_by_heart(t, &val, passed) : FCT_OK;
 }

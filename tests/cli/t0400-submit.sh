@@ -24,7 +24,7 @@ cat >"$bin/scontrol" <<END
 echo "\$@" >>"$folder/scontrol"
 case "\$1 \$2" in
 "show config") printf 'Configuration data\nKillSwitch = 9\nKillWait                = 45 sec\n' ;;
-"show job") echo "JobId=\$3 JobState=\${JOB_STATE:-RUNNING}" ;;
+"show job") echo "JobId=\$3 JobState=\${JOB_STATE:-RUNNING} Requeue=\${JOB_REQUEUE:-1}" ;;
 esac
 END
 # Both launchers leave out their own options and run the command once.

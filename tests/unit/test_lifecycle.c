@@ -14,7 +14,7 @@
 #include "facet/clock.h"
 #include "facet/lifecycle.h"
 
-static char *names[] = { "SIGTERM", "SIGUSR1" };
+static char *names[] = { "SIGTERM", "SIGUSR1", "SIGINT" };
 
 // Runs `life` in a child process; its wait status.
 static int in_child(void (*life)(void))
@@ -22,7 +22,7 @@ static int in_child(void (*life)(void))
     int status;
     pid_t pid = fork();
     if (pid == 0) {
-        if (fct_lifecycle_install(names, 2) != FCT_OK)
+        if (fct_lifecycle_install(names, 3) != FCT_OK)
             _exit(99);
         life();
         _exit(fct_lifecycle_asked());
@@ -52,7 +52,41 @@ static void two_kinds(void)
 {
     raise(SIGUSR1);
     raise(SIGTERM);
+}
+
+static void interrupted_too(void)
+{
+    raise(SIGTERM);
+    raise(SIGINT);
     _exit(98);
+}
+
+static void term_again_while_saving(void)
+{
+    raise(SIGTERM);
+    fct_lifecycle_saving();
+    fct_clock_sleep_s(2.2);
+    raise(SIGTERM);
+}
+
+static void interrupted_while_saving(void)
+{
+    raise(SIGTERM);
+    fct_lifecycle_saving();
+    raise(SIGINT);
+    _exit(98);
+}
+
+static void other_signals_later(void)
+{
+    static char *later[] = { "SIGUSR2" };
+    if (fct_lifecycle_install(later, 1) != FCT_OK)
+        _exit(97);
+    raise(SIGUSR2);
+    signal(SIGHUP, SIG_IGN);
+    if (fct_lifecycle_install(later, 1) != FCT_OK || signal(SIGHUP, SIG_DFL) != SIG_IGN ||
+        signal(SIGTERM, SIG_DFL) != SIG_DFL)
+        _exit(97);
 }
 
 static void term_again(void)
@@ -88,7 +122,11 @@ static void test_signals_ask_once_and_the_second_leaves(void **state)
         { "nobody asked", nothing, 0 },
         { "one asks", usr1_once, SIGUSR1 },
         { "the same on several ways is one", term_forwarded, SIGTERM },
-        { "another one leaves", two_kinds, 128 + SIGTERM },
+        { "a warning and then the end are two requests, not impatience", two_kinds, SIGTERM },
+        { "Ctrl-C after another leaves", interrupted_too, 128 + SIGINT },
+        { "during the save the same again does not leave", term_again_while_saving, SIGTERM },
+        { "during the save Ctrl-C leaves", interrupted_while_saving, 128 + SIGINT },
+        { "a later call takes the place of an earlier one", other_signals_later, SIGUSR2 },
         { "the same later leaves", term_again, 128 + SIGTERM },
         { "after the commit none leaves", after_the_commit, SIGTERM },
     };

@@ -173,7 +173,10 @@ act srun 75
 export SLURM_RESTART_COUNT=19 JOB_STATE=COMPLETING
 act srun 75
 ! grep -q requeue scontrol || complain 'what is cancelled, or requeued by facet, is left alone'
-export SLURM_RESTART_COUNT=0 JOB_STATE=RUNNING SLURM_ARRAY_JOB_ID=900 SLURM_ARRAY_TASK_ID=3
+export SLURM_RESTART_COUNT=0 JOB_STATE=RUNNING JOB_REQUEUE=0
+act srun 75
+! grep -q requeue scontrol || complain 'a job that may not be requeued is left alone'
+export JOB_REQUEUE=1 SLURM_ARRAY_JOB_ID=900 SLURM_ARRAY_TASK_ID=3
 act srun 75
 grep -q '^requeue 900_3$' scontrol || complain 'an array task has an id of its own'
 

@@ -47,6 +47,16 @@ static int must_stop(const fct_trainer *t, const fct_step_report *r)
     return r->stop || (t->spec->stop_after > 0 && t->steps_here >= t->spec->stop_after);
 }
 
+// After each step, so that a checkpoint within the epoch holds the seconds that belong to its sums.
+static void add_times(fct_trainer *t, double *since, double *waited)
+{
+    double now = fct_clock_s(), waited_now = fct_loader_waited_s(t->loader);
+    t->seconds += now - *since;
+    t->waited_s += waited_now - *waited;
+    *since = now;
+    *waited = waited_now;
+}
+
 static fct_status train_epoch(fct_trainer *t, epoch_end *how)
 {
     fct_progress bar;
@@ -55,7 +65,7 @@ static fct_status train_epoch(fct_trainer *t, epoch_end *how)
     snprintf(title, sizeof title, "epoch %lld/%lld", (long long)t->at.epoch + 1,
              (long long)t->epochs);
     fct_progress_start(&bar, title, "pictures", t->epoch_pictures, !is_boss(t));
-    double waited = fct_loader_waited_s(t->loader), start_s = fct_clock_s();
+    double waited = fct_loader_waited_s(t->loader), since = fct_clock_s();
     while (t->at.batch < t->batches) {
         fct_step_report r;
         double start = fct_clock_s();
@@ -64,6 +74,7 @@ static fct_status train_epoch(fct_trainer *t, epoch_end *how)
         if (is_boss(t) && t->at.step % t->o->log_every_steps == 0)
             fct_steps_add(t, &r, fct_clock_s() - start);
         show_step(t, &bar, &r);
+        add_times(t, &since, &waited);
         if (must_save(t))
             FCT_TRY(fct_trainer_save(t));
         if (must_stop(t, &r)) {
@@ -72,8 +83,6 @@ static fct_status train_epoch(fct_trainer *t, epoch_end *how)
             break;
         }
     }
-    t->waited_s += fct_loader_waited_s(t->loader) - waited;
-    t->seconds += fct_clock_s() - start_s;
     fct_progress_end(&bar);
     return FCT_OK;
 }
@@ -87,6 +96,17 @@ static double judged(const fct_trainer *t, const fct_evaluation *e)
     if ((is_auto && t->tasks.landmarks && isfinite(e->landmark_nme)) || !strcmp(by, "landmarks"))
         return -e->landmark_nme;
     return -e->total;
+}
+
+// A full disk must not end the run here: a table is no checkpoint. metrics.csv lives on in memory
+// and in the checkpoints, and is written whole after the next epoch.
+static fct_status or_warn(fct_status status)
+{
+    if (status != FCT_E_IO)
+        return status;
+    const char *text = fct_fail_text();
+    FCT_WARN("%.*s; training goes on", (int)strcspn(text, "\n"), text);
+    return FCT_OK;
 }
 
 static fct_status write_predictions(fct_trainer *t)
@@ -105,7 +125,7 @@ static fct_status evaluate(fct_trainer *t, fct_evaluation *out)
     fct_status status = fct_evaluator_run(t->evaluator, out);
     FCT_TRY(fct_optim_swap_ema(t->optim));
     FCT_TRY(status);
-    status = is_boss(t) && t->o->eval_predictions ? write_predictions(t) : FCT_OK;
+    status = is_boss(t) && t->o->eval_predictions ? or_warn(write_predictions(t)) : FCT_OK;
     return boss_did(t, status, "writing predictions");
 }
 
@@ -123,7 +143,7 @@ static fct_status finish_epoch(fct_trainer *t, epoch_end how, fct_evaluation *va
     fct_status status = FCT_OK;
     if (is_boss(t)) {
         fct_console_epoch(t, evaluated ? val : NULL);
-        status = fct_metrics_add(t, evaluated ? val : NULL, rate);
+        status = or_warn(fct_metrics_add(t, evaluated ? val : NULL, rate));
     }
     FCT_TRY(boss_did(t, status, "writing metrics.csv"));
     t->at.epoch++;

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """B1, B5: a save that fails costs a warning and changes nothing else; several in a row end the run; the last
-one is tried again; `best` never names another; a disk without room is refused before the first step."""
+one is tried again; `best` never names another; a disk without room is refused before the first step; a table that cannot
+be written is a warning too."""
 import os
 import subprocess
 
@@ -11,7 +12,7 @@ RUN = SMALL + ["optim.optimizer=sgd", "optim.ema=0", "eval.predictions=false"]
 
 def pointer(run, name):
     with open(os.path.join(run, "checkpoints", name)) as f:
-        return f.read().strip()
+        return f.readline().strip()  # the second line is a hash
 
 
 def nothing_left(run):
@@ -56,6 +57,23 @@ def main():
         _, err = train("room", "checkpoint.room:1", want=1)
         assert "no space for this run's checkpoints: 4 more" in err and "hint: make room" in err, err
         small_disk(packed, top)
+        tables(packed, top)
+
+
+def tables(packed, top):
+    run = os.path.join(top, "tables")
+    blocked = ["metrics.csv", "predictions/val_epoch_001.csv", "predictions/val_epoch_002.csv"]
+    for name in blocked: # a folder in its place: root could write to anything else
+        os.makedirs(os.path.join(run, name))
+    command = ["train", *RUN, "data.path=" + packed, "run.dir=" + run, "eval.predictions=true", "train.epochs=3"]
+    _, _, err = facet(*command, "--stop-after", 10, ranks=2, want=75)
+    for name in blocked:
+        assert err.count("warning: %s/%s: cannot rename" % (run, name)) == (2 if name == "metrics.csv" else 1), err
+    assert "training goes on" in err and pointer(run, "last") == "step_00000010", err
+    os.rmdir(os.path.join(run, "metrics.csv"))
+    facet(*command, "--resume", run, ranks=2)
+    assert column(run, "epoch", "metrics.csv") == [1, 2, 3] # the rows that had no file yet too
+    assert os.path.isfile(os.path.join(run, "predictions", "val_epoch_003.csv"))
 
 
 def small_disk(packed, top):

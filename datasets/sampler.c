@@ -114,15 +114,12 @@ static void sort_by_class(fct_sampler *s)
 static void count_steps(fct_sampler *s)
 {
     const fct_sampler_spec *spec = &s->spec;
-    if (s->pk) {
-        s->steps = fct_pk_steps(s->pk);
-        s->draws = s->steps * spec->batch;
-        return;
-    }
-    s->steps = spec->pictures / spec->batch;
-    if (!spec->drop_last && spec->pictures % spec->batch)
+    s->steps = s->pk ? fct_pk_steps(s->pk) : spec->pictures / spec->batch;
+    if (!s->pk && !spec->drop_last && spec->pictures % spec->batch)
         s->steps++;
-    s->draws = spec->drop_last ? s->steps * spec->batch : spec->pictures;
+    if (spec->drop_last && spec->parts > 1 && s->steps > spec->parts)
+        s->steps -= s->steps % spec->parts;
+    s->draws = s->pk || spec->drop_last ? s->steps * spec->batch : spec->pictures;
 }
 
 static fct_status make_lists(fct_sampler *s)

@@ -177,6 +177,7 @@ static fct_status make_sampler(fct_trainer *t)
                            .label = fct_mix_expressions(t->train_mix),
                            .classes = info->classes,
                            .drop_last = !strcmp(o->data_last_batch, "drop"),
+                           .parts = (int)o->train_accumulate,
                            .images = (int)o->sampler_images_per_identity,
                            .skip_few = !strcmp(o->sampler_few, "skip"),
                            .seed = (uint64_t)o->train_seed };

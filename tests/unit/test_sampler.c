@@ -99,6 +99,38 @@ static void test_sampler_drops_only_the_short_last_batch(void **state)
     fct_sampler_destroy(s);
 }
 
+// A global batch is several of the sampler's with train.accumulate.
+static void test_sampler_drops_what_is_no_whole_group(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t pictures, batch;
+        int drop_last, parts;
+        int64_t steps;
+    } want[] = { { 997, 32, 1, 4, 28 },
+                 { 997, 32, 1, 1, 31 },
+                 { 997, 32, 1, 31, 31 },
+                 { 997, 32, 0, 4, 32 },
+                 { 997, 32, 1, 40, 31 } };
+    make_labels(997);
+    for (size_t i = 0; i < sizeof want / sizeof *want; i++)
+        for (int kind = FCT_SAMPLER_SHUFFLE; kind <= FCT_SAMPLER_SEQUENTIAL; kind++) {
+            fct_sampler_spec spec = { .kind = (fct_sampler_kind)kind,
+                                      .pictures = want[i].pictures,
+                                      .label = label,
+                                      .classes = 5,
+                                      .batch = want[i].batch,
+                                      .drop_last = want[i].drop_last,
+                                      .parts = want[i].parts };
+            fct_sampler *s = NULL;
+            int64_t out[1000], steps = want[i].steps;
+            assert_int_equal(fct_sampler_create(&spec, &s), FCT_OK);
+            assert_int_equal(fct_sampler_steps(s), steps);
+            assert_int_equal(run_epoch(s, 1, out), want[i].drop_last ? steps * want[i].batch : 997);
+            fct_sampler_destroy(s);
+        }
+}
+
 static void test_sampler_orders_epochs_and_seeds_differently(void **state)
 {
     (void)state;
@@ -343,6 +375,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sampler_gives_each_picture_once_an_epoch),
         cmocka_unit_test(test_sampler_drops_only_the_short_last_batch),
+        cmocka_unit_test(test_sampler_drops_what_is_no_whole_group),
         cmocka_unit_test(test_sampler_orders_epochs_and_seeds_differently),
         cmocka_unit_test(test_sampler_shuffle_gives_every_order_alike),
         cmocka_unit_test(test_sampler_seeks_to_what_running_there_gives),

@@ -37,6 +37,10 @@ fct_status fct_options_set(fct_options *o, const char *key, const char *value, c
 // Not collective. A libconfig file that loads to the same options.
 void fct_options_print(const fct_options *o, fct_text *out);
 uint64_t fct_options_hash(const fct_options *o); // equal on all ranks, or something is wrong
+// Not collective. Appends "KEY (VALUE THEN -> VALUE NOW), ..." of the options that differ and whose
+// key `is_wanted`.
+void fct_options_differences(const fct_options *then, const fct_options *now,
+                             int (*is_wanted)(const char *key), fct_text *out);
 // Documentation of one key, a section, or all (NULL), for the terminal or as docs/options.md.
 // E_ARG with the nearest key when unknown.
 fct_status fct_options_help(const char *key, int markdown, fct_text *out);

@@ -90,6 +90,26 @@ void fct_options_print(const fct_options *o, fct_text *out)
     fct_text_add(out, "};\n");
 }
 
+void fct_options_differences(const fct_options *then, const fct_options *now,
+                             int (*is_wanted)(const char *key), fct_text *out)
+{
+    const char *comma = "";
+    for (int i = 0; i < fct_option_count; i++) {
+        const fct_option *option = &fct_option_table[i];
+        fct_text a = { 0 }, b = { 0 };
+        fct_option_print(then, option, &a);
+        fct_option_print(now, option, &b);
+        if (a.failed || b.failed)
+            out->failed = 1;
+        else if (strcmp(a.data, b.data) != 0 && is_wanted(option->key)) {
+            fct_text_add(out, "%s%s (%s -> %s)", comma, option->key, a.data, b.data);
+            comma = ", ";
+        }
+        fct_text_release(&a);
+        fct_text_release(&b);
+    }
+}
+
 uint64_t fct_options_hash(const fct_options *o)
 {
     fct_text text = { 0 };

@@ -202,56 +202,6 @@ static fct_status take_array(const fct_blobs *state, const char *name, void *out
     return FCT_OK;
 }
 
-// What decides which pictures make up which step: with another value "go on exactly" means nothing.
-static fct_status check_same_order(const fct_options *now, const fct_options *then)
-{
-    const struct {
-        const char *key;
-        int64_t now, then;
-    } number[] = {
-        { "train.seed", now->train_seed, then->train_seed },
-        { "data.batch_size", now->data_batch_size, then->data_batch_size },
-        { "train.accumulate", now->train_accumulate, then->train_accumulate },
-        { "data.last_batch", strcmp(now->data_last_batch, "drop"),
-          strcmp(then->data_last_batch, "drop") },
-        { "sampler.kind", strcmp(now->sampler_kind, then->sampler_kind), 0 },
-        { "sampler.identities_per_batch", now->sampler_identities_per_batch,
-          then->sampler_identities_per_batch },
-        { "sampler.images_per_identity", now->sampler_images_per_identity,
-          then->sampler_images_per_identity },
-        { "sampler.few", strcmp(now->sampler_few, then->sampler_few), 0 },
-        { "optim.optimizer", strcmp(now->optim_optimizer, then->optim_optimizer), 0 },
-    };
-    for (size_t i = 0; i < sizeof number / sizeof *number; i++)
-        if (number[i].now != number[i].then)
-            return FCT_FAIL(FCT_E_ARG,
-                            "resume: %s is not what it was in the checkpoint\n"
-                            "give it as it was, or start a new run with init.from",
-                            number[i].key);
-    if (now->train_exact != then->train_exact ||
-        (now->train_exact && now->train_exact_shards != then->train_exact_shards))
-        FCT_WARN("resume: train.exact or train.exact_shards differ from the checkpoint's: the bits "
-                 "will not be those of one whole run");
-    if (now->train_epochs != then->train_epochs ||
-        now->optim_learning_rate != then->optim_learning_rate)
-        FCT_WARN("resume: train.epochs or optim.learning_rate differ from the checkpoint's: the "
-                 "schedule goes "
-                 "on along the new curve");
-    return FCT_OK;
-}
-
-static fct_status check_options(const fct_trainer *t, const fct_blobs *state)
-{
-    const fct_blob *config = fct_blobs_find(state, "meta/config");
-    fct_options *then;
-    if (!config)
-        return FCT_FAIL(FCT_E_FORMAT, "checkpoint: meta/config is missing");
-    FCT_TRY(fct_options_parse(config->data, "the checkpoint's configuration", &then));
-    fct_status status = check_same_order(t->o, then);
-    fct_options_destroy(then);
-    return status;
-}
-
 static fct_status take_position(fct_trainer *t, const fct_blobs *state)
 {
     int64_t place[PLACES], hash = 0;
@@ -259,7 +209,7 @@ static fct_status take_position(fct_trainer *t, const fct_blobs *state)
     const fct_blob *history = fct_blobs_find(state, "history/metrics.csv");
     FCT_TRY(take_array(state, "train/position", place, sizeof place));
     FCT_TRY(take_array(state, "train/sums", t->sums.v, sizeof t->sums.v));
-    FCT_TRY(check_options(t, state));
+    FCT_TRY(fct_resume_check_options(t, state));
     FCT_TRY(take_array(state, "train/seconds", spent, sizeof spent));
     t->seconds = spent[0];
     t->waited_s = spent[1];

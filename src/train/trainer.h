@@ -180,6 +180,10 @@ fct_status fct_state_read_weights(const fct_blobs *state, fct_params *params);
 int fct_state_has_ema(const fct_blobs *state);
 fct_status fct_state_read_ema(const fct_blobs *state, fct_params *params);
 
+// resume_options.c. Not collective. E_ARG when the options name other steps than the checkpoint's
+// did; other differences are told by rank 0.
+fct_status fct_resume_check_options(const fct_trainer *t, const fct_blobs *state);
+
 // life.c: what Slurm gives a process and takes from it
 fct_status fct_life_begin(fct_trainer *t);               // collective
 const char *fct_life_resume(const fct_trainer *t);       // --resume, or what a requeue means

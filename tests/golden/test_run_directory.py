@@ -77,13 +77,19 @@ def check_resume(packed, top):
     step = os.path.join(run, "checkpoints", sorted(os.listdir(os.path.join(run, "checkpoints")))[-1])
     lives = [json.load(open(os.path.join(run, "manifest.json")))]
     for place in (step, os.path.join(run, "checkpoints"), run):
-        facet("train", *SMALL, "data.path=" + packed, "--resume", place, "--stop-after", 1, want=75)
+        _, _, err = facet("train", *SMALL, "data.path=" + packed, "--resume", place, "--stop-after", 1, want=75)
         assert not os.path.exists(os.path.join(step, "config.cfg"))
     assert len(open(os.path.join(run, "steps.csv")).readlines()) == 1 + 5
     manifest = json.load(open(os.path.join(run, "manifest.json")))
     assert manifest["started"] == lives[0]["started"] and manifest["lives"][:1] == lives[0]["lives"]
     assert [life["from_step"] for life in manifest["lives"]] == [0, 2, 3, 4], manifest
     assert all(life["ranks"] == 1 and len(life["hosts"]) == 1 for life in manifest["lives"])
+    assert "not as in the checkpoint" not in err, err
+    other = ["loss.label_smoothing=0.1", "optim.weight_decay=0.02", "augment.flip=0", "checkpoint.keep=3", "cluster.self_test=off"]
+    _, _, err = facet("train", *SMALL, "data.path=" + packed, *other, "--resume", run, "--stop-after", 1, want=75, ranks=2)
+    told = [line for line in err.splitlines() if "not as in the checkpoint" in line]
+    assert len(told) == 1 and told[0].split("checkpoint: ")[1].split(";")[0] == (
+        "augment.flip (0.5 -> 0.0), loss.label_smoothing (0.0 -> 0.1), optim.weight_decay (0.01 -> 0.02)"), err
 
 
 def check_auto(packed, top):

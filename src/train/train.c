@@ -262,6 +262,13 @@ static fct_status run_of(const char *from, char out[FCT_PATH_MAX])
     return n < FCT_PATH_MAX ? FCT_OK : FCT_FAIL(FCT_E_ARG, "--resume: the path is too long");
 }
 
+// The run's tables as they were when the checkpoint was made that this life goes on from.
+static fct_status restore_tables(fct_trainer *t)
+{
+    FCT_TRY(fct_run_dir_trim_steps(&t->run, t->at.step));
+    return t->run.metrics.size > 0 ? or_warn(fct_run_dir_write_metrics(&t->run)) : FCT_OK;
+}
+
 static fct_status open_run(fct_trainer *t)
 {
     char from[FCT_PATH_MAX], run[FCT_PATH_MAX];
@@ -283,8 +290,7 @@ static fct_status open_run(fct_trainer *t)
     fct_run_facts facts = { t->o, fct_mix_describe(t->train_mix)->data_hash, parameters,
                             t->at.step };
     FCT_TRY(fct_run_dir_describe(&t->run, &facts, t->comm));
-    return boss_did(t, is_boss(t) ? fct_run_dir_trim_steps(&t->run, t->at.step) : FCT_OK,
-                    "trimming steps.csv");
+    return boss_did(t, is_boss(t) ? restore_tables(t) : FCT_OK, "restoring steps.csv");
 }
 
 static fct_status run(fct_trainer *t, int *stopped)

@@ -27,9 +27,9 @@ typedef struct {
     int classes;
     int64_t batch; // global; PK: P * K
     int drop_last; // drop the last short batch instead of training it; PK fills it up
-    int parts; // with drop_last: an epoch's batches come in whole groups of so many, as long as it
-               // has one group; 0 as 1
-    int images;   // PK: K
+    int parts;  // with drop_last: an epoch's batches come in whole groups of so many, as long as it
+                // has one group; 0 as 1
+    int images; // PK: K
     int skip_few; // PK: leave out identities of fewer than K pictures; 0: repeat their pictures
     uint64_t seed;
 } fct_sampler_spec;

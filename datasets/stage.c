@@ -16,17 +16,21 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include "facet/clock.h"
+#include "facet/log.h"
 #include "facet/stage.h"
 #include "facet/text.h"
 #include "shard.h"
 #include "stage_copy.h"
 
-enum { MOST_TURNS = 100 };
+enum { MOST_TURNS = 100, TURNS_TO_TELL = 200 };
+static const double nap_s = 0.02;
 
 struct fct_stage {
     char home[FCT_PATH_MAX]; // the user's folder
     int use_lock;
     int n, copied;
+    fct_stage_tick tick;
     char (*folder)[FCT_PATH_MAX]; // of the items that were copied into
 };
 
@@ -46,19 +50,26 @@ static fct_status find_home(const char *root, char out[FCT_PATH_MAX])
 
 // ---- locks
 
-static fct_status lock(const char *home, const char *name, int how, int *fd)
+// However long another process holds it: whoever copies there has a watchdog of its own.
+static fct_status lock(const char *home, const char *name, int how, const fct_stage_tick *tick,
+                       int *fd)
 {
     char path[FCT_PATH_MAX];
     FCT_TRY(fct_path_join(path, home, name));
     *fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (*fd < 0)
         return FCT_FAIL(FCT_E_IO, "%s: %s", path, strerror(errno));
-    while (flock(*fd, how) != 0)
-        if (errno != EINTR) {
+    for (int turn = 0; flock(*fd, how | LOCK_NB) != 0; turn++) {
+        if (errno != EINTR && errno != EWOULDBLOCK) {
             fct_status status = FCT_FAIL(FCT_E_IO, "%s: cannot lock: %s", path, strerror(errno));
             close(*fd);
             return status;
         }
+        if (turn == TURNS_TO_TELL)
+            FCT_INFO("%s: waiting for another process that copies", home);
+        fct_stage_moved(tick);
+        fct_clock_sleep_s(nap_s);
+    }
     return FCT_OK;
 }
 
@@ -71,7 +82,7 @@ static int is_still_there(const char *home, int fd)
            stat(path, &theirs) == 0 && mine.st_ino == theirs.st_ino && mine.st_dev == theirs.st_dev;
 }
 
-static fct_status enter(const char *home, int *fd)
+static fct_status enter(const char *home, const fct_stage_tick *tick, int *fd)
 {
     struct stat st;
     for (int turn = 0; turn < MOST_TURNS; turn++) {
@@ -79,7 +90,7 @@ static fct_status enter(const char *home, int *fd)
             return FCT_FAIL(FCT_E_IO, "%s: %s", home, strerror(errno));
         if (lstat(home, &st) == 0 && (!S_ISDIR(st.st_mode) || st.st_uid != getuid()))
             return FCT_FAIL(FCT_E_IO, "%s: is not a folder of this user's", home);
-        if (lock(home, "use.lock", LOCK_SH, fd) != FCT_OK)
+        if (lock(home, "use.lock", LOCK_SH, tick, fd) != FCT_OK)
             continue;
         if (is_still_there(home, *fd))
             return FCT_OK;
@@ -143,9 +154,8 @@ static fct_status copy_shard(const char *from, const char *to, void *ctx)
 {
     int64_t bytes;
     int is_there;
-    (void)ctx;
     FCT_TRY(fct_stage_compare(from, to, &bytes, &is_there));
-    return is_there ? FCT_OK : fct_stage_copy(from, to);
+    return is_there ? FCT_OK : fct_stage_copy(from, to, ctx);
 }
 
 static fct_status want_shard(const char *from, const char *to, void *ctx)
@@ -199,13 +209,13 @@ static fct_status copy_items(fct_stage *s, fct_stage_item *item, int n, fct_stag
             continue;
         memcpy(s->folder[s->copied++], folder, sizeof folder);
         FCT_TRY(fct_path_make_folders(folder));
-        FCT_TRY(each_shard(&item[i], folder, copy_shard, NULL));
+        FCT_TRY(each_shard(&item[i], folder, copy_shard, &s->tick));
     }
     return FCT_OK;
 }
 
-fct_status fct_stage_create(const char *root, fct_stage_item *item, int n, fct_stage **out,
-                            fct_stage_report *report)
+fct_status fct_stage_create(const char *root, fct_stage_item *item, int n, fct_stage_tick tick,
+                            fct_stage **out, fct_stage_report *report)
 {
     fct_stage *s = calloc(1, sizeof *s);
     int copy_lock;
@@ -213,13 +223,14 @@ fct_status fct_stage_create(const char *root, fct_stage_item *item, int n, fct_s
     fct_status status = s ? FCT_OK : FCT_FAIL_NOMEM(sizeof *s, "staging");
     FCT_TRY(status);
     s->use_lock = -1;
+    s->tick = tick;
     s->folder = calloc((size_t)n, sizeof *s->folder);
     status = s->folder ? find_home(root, s->home)
                        : FCT_FAIL_NOMEM((size_t)n * sizeof *s->folder, "staging");
     if (status == FCT_OK)
-        status = enter(s->home, &s->use_lock);
+        status = enter(s->home, &s->tick, &s->use_lock);
     if (status == FCT_OK)
-        status = lock(s->home, "copy.lock", LOCK_EX, &copy_lock);
+        status = lock(s->home, "copy.lock", LOCK_EX, &s->tick, &copy_lock);
     if (status == FCT_OK) {
         status = copy_items(s, item, n, report);
         close(copy_lock);

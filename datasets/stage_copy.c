@@ -46,6 +46,12 @@ fct_status fct_stage_compare(const char *from, const char *to, int64_t *bytes, i
     return FCT_OK;
 }
 
+void fct_stage_moved(const fct_stage_tick *tick)
+{
+    if (tick->call)
+        tick->call(tick->ctx);
+}
+
 static fct_status write_piece(int fd, const char *path, const char *bytes, size_t n)
 {
     for (size_t done = 0; done < n;) {
@@ -63,9 +69,11 @@ static fct_status write_piece(int fd, const char *path, const char *bytes, size_
     return FCT_OK;
 }
 
-static fct_status copy_bytes(int in, int out, const char *from, const char *to, char *piece)
+static fct_status copy_bytes(int in, int out, const char *from, const char *to, char *piece,
+                             const fct_stage_tick *tick)
 {
     for (;;) {
+        fct_stage_moved(tick);
         ssize_t n = read(in, piece, PIECE_BYTES);
         if (n < 0 && errno == EINTR)
             continue;
@@ -79,7 +87,8 @@ static fct_status copy_bytes(int in, int out, const char *from, const char *to, 
 
 // The copy gets the source's time as it was before the first byte: a source that changes meanwhile
 // is not taken for this copy's again.
-static fct_status copy_open(int in, int out, const char *from, const char *to)
+static fct_status copy_open(int in, int out, const char *from, const char *to,
+                            const fct_stage_tick *tick)
 {
     struct stat source, copy;
     char *piece = malloc(PIECE_BYTES);
@@ -89,7 +98,7 @@ static fct_status copy_open(int in, int out, const char *from, const char *to)
     if (fstat(in, &source) != 0)
         status = FCT_FAIL(FCT_E_IO, "%s: %s", from, strerror(errno));
     if (status == FCT_OK)
-        status = copy_bytes(in, out, from, to, piece);
+        status = copy_bytes(in, out, from, to, piece, tick);
     free(piece);
     FCT_TRY(status);
     const struct timespec times[2] = { source.st_mtim, source.st_mtim };
@@ -100,7 +109,7 @@ static fct_status copy_open(int in, int out, const char *from, const char *to)
                : FCT_FAIL(FCT_E_IO, "%s: changed while it was copied", from);
 }
 
-fct_status fct_stage_copy(const char *from, const char *to)
+fct_status fct_stage_copy(const char *from, const char *to, const fct_stage_tick *tick)
 {
     char begun[FCT_PATH_MAX];
     if (snprintf(begun, sizeof begun, "%s.%ld" FCT_STAGE_BEGUN, to, (long)getpid()) >= FCT_PATH_MAX)
@@ -111,7 +120,7 @@ fct_status fct_stage_copy(const char *from, const char *to)
     int out = open(begun, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     fct_status status = out >= 0 ? FCT_OK : FCT_FAIL(FCT_E_IO, "%s: %s", begun, strerror(errno));
     if (status == FCT_OK)
-        status = copy_open(in, out, from, begun);
+        status = copy_open(in, out, from, begun, tick);
     if (out >= 0 && close(out) != 0 && status == FCT_OK)
         status = FCT_FAIL(FCT_E_IO, "%s: %s", begun, strerror(errno));
     close(in);

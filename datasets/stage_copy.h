@@ -5,7 +5,7 @@
 
 #include <stdint.h>
 
-#include "facet/status.h"
+#include "facet/stage.h"
 
 #define FCT_STAGE_BEGUN ".begun" // how the name of a copy ends that is not whole yet
 
@@ -14,6 +14,7 @@ fct_status fct_stage_check_disk(const char *folder);
 // The source's size, and whether the copy has the same size and time of change.
 fct_status fct_stage_compare(const char *from, const char *to, int64_t *bytes, int *is_there);
 // Under another name first: a file of the name `to` is whole.
-fct_status fct_stage_copy(const char *from, const char *to);
+fct_status fct_stage_copy(const char *from, const char *to, const fct_stage_tick *tick);
+void fct_stage_moved(const fct_stage_tick *tick);
 
 #endif

@@ -29,6 +29,11 @@ static fct_status list_items(fct_trainer *t)
     return FCT_OK;
 }
 
+static void moved(void *comm)
+{
+    fct_watchdog_tick(comm);
+}
+
 static void tell(const fct_stage_report *r, double seconds)
 {
     char all[32], copied[32], took[32];
@@ -50,7 +55,8 @@ fct_status fct_trainer_stage(fct_trainer *t)
     int copies = fct_comm_local_rank(t->comm) == 0;
     fct_status mine = FCT_OK;
     if (copies)
-        mine = fct_stage_create(root, p->item, p->n, &p->stage, &report);
+        mine = fct_stage_create(root, p->item, p->n, (fct_stage_tick){ moved, t->comm }, &p->stage,
+                                &report);
     if (copies && mine != FCT_OK)
         FCT_WARN("%s: %s; the shards are read where they are", fct_comm_host(t->comm),
                  fct_fail_text());

@@ -80,6 +80,20 @@ wait $other
 train sixth data.stage="$disk"
 [ ! -e "$stage" ] || complain 'the last one who used them removes them'
 
+# Another job copies for longer than anything may stand still: that is no hang. Nobody else ends it
+# either, the last resort of a wait for other ranks among them.
+rm -f "$stage".*
+mkdir -p "$stage"
+sh -c 'exec 9>"$1/copy.lock"; flock 9; : >"$1.held"; sleep 10' sh "$stage" &
+other=$!
+until [ -e "$stage.held" ]; do sleep 0.05; done
+train waits data.stage="$disk" cluster.limit_init=4
+wait $other
+exits 0 'waiting for another job that copies is no hang'
+tells 'waiting for another process that copies' 'the wait is told'
+tells 'staged ' 'then it stages'
+rm -rf "$stage"
+
 train nowhere data.stage="$folder/nowhere"
 exits 0 'no such folder costs no training'
 tells 'not a folder; the shards are read where they are' 'no such folder is told'

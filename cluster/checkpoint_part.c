@@ -12,7 +12,7 @@
 #include <unistd.h>
 #include <xxhash.h>
 
-#include "checkpoint_files.h"
+#include "checkpoint_write.h"
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "tensors are little-endian on disk");
 
@@ -98,6 +98,7 @@ static fct_status write_blobs(hid_t file, fct_blobs *state, fct_part_record *out
         status = write_blob(file, links, layout, b, &t->offset);
         free(b->data);
         b->data = NULL;
+        fct_save_moved();
     }
     H5Pclose(links);
     H5Pclose(layout);

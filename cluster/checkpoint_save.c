@@ -55,8 +55,11 @@ static void write_all(fct_saver *s)
 {
     int rank = fct_comm_rank(s->c);
     fct_status status = FCT_OK;
-    if (fct_fault("checkpoint.slow")) // a slow disk
+    if (fct_fault("checkpoint.slow")) // a disk that does nothing for a while
         fct_clock_sleep_s(6);
+    int pieces = fct_fault("checkpoint.trickle") ? 12 : 0; // a slow one, which gets on
+    for (; pieces > 0; pieces--, fct_save_moved())
+        fct_clock_sleep_s(0.5);
     if (s->state.n > 0)
         status = fct_part_save(s->folder, s->step, rank, &s->state);
     s->part = outcome_of(status);
@@ -190,12 +193,36 @@ static void remove_temporary(fct_saver *s)
     fct_fail_set(kept.status, kept.text);
 }
 
+static int part_is_over(fct_saver *s)
+{
+    return sem_trywait(&s->part_is_done) == 0;
+}
+
+static int thread_is_over(fct_saver *s)
+{
+    return pthread_tryjoin_np(s->thread, NULL) == 0;
+}
+
+// The main thread moves as long as the save does: a slow disk is no hang. Naps, because a timed
+// wait goes by a clock that may jump.
+static void await(fct_saver *s, int (*is_over)(fct_saver *))
+{
+    const double nap_s = 0.002;
+    uint64_t seen = fct_save_moves();
+    while (!is_over(s)) {
+        uint64_t now = fct_save_moves();
+        if (now != seen)
+            fct_marks_move(&s->c->marks);
+        seen = now;
+        fct_clock_sleep_s(nap_s);
+    }
+}
+
 fct_status fct_saver_wait(fct_saver *s)
 {
     if (!s->is_busy)
         return FCT_OK;
-    while (sem_wait(&s->part_is_done) != 0 && errno == EINTR)
-        ;
+    await(s, part_is_over);
     fct_status parts = fct_comm_agree(s->c, told(&s->part), "checkpoint");
     // After a cancel elsewhere the others' parts may still be on their way: the save is worth some
     // seconds.
@@ -203,7 +230,7 @@ fct_status fct_saver_wait(fct_saver *s)
         atomic_store(&s->patience_ms, fct_comm_check(s->c) == FCT_OK ? 0 : 20000);
     outcome first = outcome_of(parts);
     if (s->has_thread)
-        pthread_join(s->thread, NULL);
+        await(s, thread_is_over);
     s->seconds = s->end_s - s->start_s;
     s->is_busy = 0;
     // Also after a failure: nobody writes any more, so that rank 0 may clean up.

@@ -9,7 +9,7 @@
 #include <unistd.h>
 #include <xxhash.h>
 
-#include "checkpoint_files.h"
+#include "checkpoint_write.h"
 
 enum { PIECE_BYTES = 1 << 20 };
 
@@ -35,6 +35,7 @@ static fct_status hash_range(int fd, const char *path, uint64_t offset, uint64_t
         XXH3_64bits_update(state, piece, (size_t)k);
         offset += (uint64_t)k;
         bytes -= (uint64_t)k;
+        fct_save_moved();
     }
     *out = XXH3_64bits_digest(state);
 done:

@@ -14,10 +14,24 @@
 #include "facet/fault.h"
 #include "facet/log.h"
 
-enum { WRITE_BYTES = 8 << 20, NOTE_MOST_BYTES = 64 << 20, NAP_MS = 20 };
+enum { WRITE_BYTES = 8 << 20, SYNC_BYTES = 64 << 20, NOTE_MOST_BYTES = 64 << 20, NAP_MS = 20 };
 
+static _Atomic uint64_t moves;
+
+void fct_save_moved(void)
+{
+    atomic_fetch_add_explicit(&moves, 1, memory_order_relaxed);
+}
+
+uint64_t fct_save_moves(void)
+{
+    return atomic_load_explicit(&moves, memory_order_relaxed);
+}
+
+// Synced in pieces: one sync of everything could take long without a sign that it gets on.
 static fct_status write_bytes(int fd, const char *path, const char *bytes, size_t n)
 {
+    size_t unsynced = 0;
     while (n > 0) {
         ssize_t k = write(fd, bytes, n < WRITE_BYTES ? n : WRITE_BYTES);
         if (k < 0 && errno == EINTR)
@@ -28,6 +42,14 @@ static fct_status write_bytes(int fd, const char *path, const char *bytes, size_
             return FCT_FAIL(FCT_E_IO, "%s: cannot write: %s", path, strerror(errno));
         bytes += k;
         n -= (size_t)k;
+        unsynced += (size_t)k;
+        fct_save_moved();
+        if (unsynced < SYNC_BYTES)
+            continue;
+        if (fdatasync(fd) != 0)
+            return FCT_FAIL(FCT_E_IO, "%s: cannot sync: %s", path, strerror(errno));
+        unsynced = 0;
+        fct_save_moved();
     }
     return FCT_OK;
 }

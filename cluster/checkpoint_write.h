@@ -7,6 +7,11 @@
 
 #include "checkpoint_files.h"
 
+// Not collective, any thread. A save gets on: some bytes were written, synced or verified. Whoever
+// waits for one looks whether the number has changed.
+void fct_save_moved(void);
+uint64_t fct_save_moves(void);
+
 // Not collective. New file, written, synced; errors name the path and the system's reason.
 fct_status fct_file_write(const char *path, const void *bytes, size_t n);
 

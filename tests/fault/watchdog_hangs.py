@@ -43,6 +43,16 @@ def slow_disk(top):
     assert time.monotonic() - start > 6
 
 
+def slow_save(top):
+    """C2: a save that takes three times the limit, but gets on all the time; its main thread waits for it."""
+    start = time.monotonic()
+    job = Job(os.path.join(top, "slow-save"), "checkpoint.every_steps=3", "cluster.limit_checkpoint=2", ranks=2,
+              env={"FACET_FAULT": "checkpoint.trickle:1:rank1"})
+    code, err, _ = job.end()
+    assert code == 0 and "facet: error:" not in err, (code, err)
+    assert time.monotonic() - start > 6
+
+
 def main():
     host = os.uname().nodename
     with workspace() as top:
@@ -56,6 +66,7 @@ def main():
         hangs(top, "checkpoint.slow:1:rank1", "rank 1 on " + host, "while saving after step 5;")
         hangs(top, "step.hang:3:rank3", "rank 3 on " + host, "in step 3;", ranks=4, env={"FACET_FAKE_NODES": "2"})
         slow_disk(top)
+        slow_save(top)
 
 
 main()

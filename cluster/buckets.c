@@ -86,6 +86,7 @@ fct_status fct_buckets_ready(fct_buckets *b, size_t low, size_t high)
     size_t first = (low + sizeof(float) - 1) / sizeof(float);
     if (first < b->final_low)
         b->final_low = first;
+    fct_marks_move(&b->c->marks);
     if (!b->node)
         return fct_comm_check(b->c);
     FCT_TRY(fct_mpi_poll(b->node->m));

@@ -74,18 +74,30 @@ static void let_go(const fct_comm_mpi *m, unsigned turns)
     nanosleep(&nap, NULL);
 }
 
+// The limit of a wait that was not given but is the last resort: who waits for somebody that gets
+// on, copying or writing for long, goes on waiting.
+static double waited_s(const fct_comm_mpi *m, fct_wait *wait)
+{
+    uint64_t moves = atomic_load_explicit(&m->base.marks.others_moves, memory_order_relaxed);
+    double now = fct_clock_s();
+    if (moves != wait->others_moves && !m->limit_is_given)
+        wait->limit_from_s = now;
+    wait->others_moves = moves;
+    return now - wait->limit_from_s;
+}
+
 fct_status fct_mpi_idle(fct_comm_mpi *m, fct_wait *wait, const char *what)
 {
     FCT_TRY(fct_mpi_poll(m));
     unsigned turns = wait->turns++;
     let_go(m, turns);
     if (turns == 0) {
-        wait->start_s = fct_clock_s();
+        wait->start_s = wait->limit_from_s = fct_clock_s();
         fct_marks_wait(&m->base.marks);
     }
     if (turns % 256 != 255 || m->limit_s <= 0)
         return FCT_OK;
-    double waited = fct_clock_s() - wait->start_s;
+    double waited = waited_s(m, wait);
     if (waited < m->limit_s)
         return FCT_OK;
     return FCT_FAIL(FCT_E_COMM,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a rank's main thread does, for its watchdog thread to read: relaxed stores, a few
-// nanoseconds each. Only the main thread writes, but for is_saving.
+// nanoseconds each. Only the main thread writes, but for is_saving and others_moves.
 #ifndef FACET_COMM_MARKS_H
 #define FACET_COMM_MARKS_H
 
@@ -20,6 +20,7 @@ typedef struct {
     // Own seconds of the latest steps, waits for other ranks left out.
     _Atomic uint32_t step_us[FCT_MARK_STEPS];
     _Atomic uint64_t steps;
+    _Atomic uint64_t others_moves; // grows while the watchdog sees that another rank gets on
     // The main thread's own notes.
     const char *purpose; // what the collectives of an agreement are for
     double step_start_s, waited_s, waited_before_s;

@@ -39,6 +39,8 @@ typedef struct {
 typedef struct {
     double start_s;
     unsigned turns;
+    double limit_from_s; // since then nobody has moved, as far as known
+    uint64_t others_moves;
 } fct_wait;
 
 // OK or E_COMM with MPI's own words.

@@ -2,7 +2,7 @@
 // The watchdog's parts: turn is the thread, end how it ends the job; the rest each do one thing:
 // the board shows the node's ranks each other's records, the net carries them between nodes, proc
 // asks the kernel about a silent process, judge decides (pure: records and time in, verdict out),
-// slow finds slow ranks (pure), words says it.
+// slow finds slow ranks (pure), words says it, tell warns of what is no reason to end.
 #ifndef FACET_WATCHDOG_PARTS_H
 #define FACET_WATCHDOG_PARTS_H
 
@@ -154,6 +154,15 @@ static inline int fct_watch_is_local(const fct_watchdog *w, int rank)
 {
     return w->card[rank].node == w->card[w->c->rank].node;
 }
+
+// tell: what rank 0 warns of while the job goes on.
+void fct_watch_tell(fct_watchdog *w);
+// Not collective, any thread. Never waits: a thread of its own writes the warning. 0 while the one
+// before is still on its way.
+int fct_watch_warn(const char *text);
+// -1, or a rank of another host of which nothing has come in all this time (pure).
+int fct_watch_unheard(double silence_s, double clock_s, int ranks, int self,
+                      const fct_watch_record *record, const fct_watch_card *card);
 
 // turn: the thread.
 void *fct_watch_run(void *watchdog);

@@ -24,8 +24,11 @@ static char state_of(int pid, int tid)
     return end && end[1] == ' ' ? end[2] : 0;
 }
 
+// Who has our own number lives in another pid namespace, of which /proc here knows nothing.
 fct_watch_fate fct_watch_probe(int pid, int tid)
 {
+    if (pid == getpid())
+        return FCT_FATE_UNKNOWN;
     char process = state_of(pid, pid), thread = state_of(pid, tid);
     if (process == 0 || process == 'Z' || process == 'X')
         return FCT_FATE_GONE;

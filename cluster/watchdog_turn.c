@@ -7,13 +7,11 @@
 #include <unistd.h>
 
 #include "facet/clock.h"
-#include "facet/log.h"
 #include "watchdog_parts.h"
 
-enum { PERIOD_MS = 200, SLOW_TURNS = 3 };
+enum { PERIOD_MS = 200 };
 static const double late_s = 1;  // a turn later than this proves that we were held up
 static const double leave_s = 1; // after somebody else has begun to end the job
-static const double same_slow_s = 600, other_slow_s = 60;
 
 static void take(void *ctx, int rank, const fct_watch_record *record)
 {
@@ -48,6 +46,18 @@ static void count_stall(fct_watchdog *w, double dt)
     uint64_t moves = atomic_load_explicit(&w->c->marks.moves, memory_order_relaxed);
     w->stalled_s = moves == w->moves ? w->stalled_s + dt : 0;
     w->moves = moves;
+}
+
+// For the last resort of our own waits.
+static void note_moves(fct_watchdog *w)
+{
+    const uint32_t fresh_ms = 1000;
+    int moves = 0;
+    for (int r = 0; r < w->c->size; r++)
+        moves |= r != w->c->rank && w->record[r].state == FCT_WATCH_ALIVE &&
+                 w->sight[r].silence_s < fresh_ms * 1e-3 && w->record[r].stalled_ms < fresh_ms;
+    if (moves)
+        atomic_fetch_add_explicit(&w->c->marks.others_moves, 1, memory_order_relaxed);
 }
 
 // Looks into /proc for the silent ones of this node, and once for each while it is well.
@@ -88,35 +98,6 @@ static void judge(fct_watchdog *w, double dt)
         w->verdict_s += dt;
 }
 
-static void tell_slow(fct_watchdog *w)
-{
-    double factor;
-    uint32_t median_us;
-    int r = fct_watch_slowest(w->spec.slow_factor, w->c->size, w->record, &factor, &median_us);
-    w->slow = r < 0 ? 0 : w->slow + 1;
-    double rest_s = r == w->slow_rank ? same_slow_s : other_slow_s;
-    if (w->slow < SLOW_TURNS || (w->slow_rank >= 0 && w->clock_s - w->slow_told_s < rest_s))
-        return;
-    w->slow_rank = r;
-    w->slow_told_s = w->clock_s;
-    FCT_WARN("rank %d on %s is slow: its steps take %.1fx the median (%.0f ms, median %.0f ms)", r,
-             w->card[r].host, factor, w->record[r].step_us * 1e-3, median_us * 1e-3);
-}
-
-static void tell_unheard(fct_watchdog *w)
-{
-    if (w->unheard_is_told || w->clock_s < w->spec.silence_s)
-        return;
-    w->unheard_is_told = 1;
-    for (int r = 0; r < w->c->size; r++)
-        if (w->record[r].state == FCT_WATCH_UNHEARD) {
-            FCT_WARN("watchdog: nothing comes from host %s by UDP (a firewall?): ranks there are "
-                     "watched by waits in collectives alone",
-                     w->card[r].host);
-            return;
-        }
-}
-
 static void turn(fct_watchdog *w)
 {
     double now = fct_clock_s(), dt = now - w->turn_s;
@@ -138,12 +119,11 @@ static void turn(fct_watchdog *w)
         return;
     }
     fct_watch_see(w->c->size, w->c->rank, w->record, dt, is_late, w->sight);
+    note_moves(w);
     probe(w);
     judge(w, dt);
-    if (w->c->rank == 0) {
-        tell_slow(w);
-        tell_unheard(w);
-    }
+    if (w->c->rank == 0)
+        fct_watch_tell(w);
 }
 
 void *fct_watch_run(void *argument)

@@ -118,6 +118,7 @@ typedef struct {
     fct_status (*grad_ready)(void *ctx, size_t low, size_t high);
     // Sum these n float64 over all ranks, in place (sync_bn only).
     fct_status (*sum_ranks)(void *ctx, double *values, size_t n);
+    void (*moved)(void *ctx); // a layer is done; NULL: nobody asks
 } fct_graph_hooks;
 
 fct_status fct_graph_set_images(fct_graph *g, const uint8_t *rgb);        // (N, H, W, 3)

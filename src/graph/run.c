@@ -62,6 +62,8 @@ static fct_status sum_over_ranks(fct_graph *g, const fct_instr *i, const fct_gra
 static fct_status run_instr(fct_graph *g, fct_instr *i, const fct_graph_hooks *hooks)
 {
     FCT_TRY(g->backend->ops->run(g->backend, i->plan, i->in_at, i->out_at, i->workspace_at));
+    if (hooks && hooks->moved)
+        hooks->moved(hooks->ctx);
     return i->sum_ranks ? sum_over_ranks(g, i, hooks) : FCT_OK;
 }
 

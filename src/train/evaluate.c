@@ -103,6 +103,11 @@ void fct_evaluator_destroy(fct_evaluator *e)
     free(e);
 }
 
+static void moved(void *comm)
+{
+    fct_watchdog_tick(comm);
+}
+
 // One batch through the graph; a short batch leaves old pictures in the rows behind it, unused. The
 // loader deals in blocks of eval_rows, so a picture has the same row for every number of ranks, and
 // with it the same bits.
@@ -114,7 +119,8 @@ static fct_status run_batch(fct_evaluator *e, const fct_batch *b)
         return FCT_OK;
     memcpy(e->images, b->rgb, (size_t)b->rows * picture_bytes(e));
     FCT_TRY(fct_graph_set_images(g, e->images));
-    FCT_TRY(fct_graph_forward(g, NULL));
+    const fct_graph_hooks hooks = { .ctx = e->spec.comm, .moved = moved };
+    FCT_TRY(fct_graph_forward(g, &hooks));
     if (t->classes)
         FCT_TRY(fct_graph_read(g, "expression", e->outputs.logits));
     if (t->landmarks)

@@ -119,13 +119,25 @@ static fct_status carry(fct_trainer *t, int i, fct_sums *sums, int with_gradient
     return with_gradients ? fct_part_vec(t, FCT_VEC_COPY, e->partial[level], grads, 0) : FCT_OK;
 }
 
+// A shard of its own needs nobody else's sums.
+static void moved_hook(void *ctx)
+{
+    fct_watchdog_tick(ctx);
+}
+
+static fct_graph_hooks hooks_of(const fct_trainer *t)
+{
+    return (fct_graph_hooks){ .ctx = t->comm, .moved = moved_hook };
+}
+
 static fct_status find_initial(fct_trainer *t, const fct_batch *b)
 {
+    const fct_graph_hooks hooks = hooks_of(t);
     fct_sums sums = { { 0 } };
     for (int i = 0; i < t->exact->count; i++) {
         const fct_batch shard = shard_of(t, b, i);
         sums = (fct_sums){ { 0 } };
-        FCT_TRY(fct_part_losses(t, &shard, NULL, &sums));
+        FCT_TRY(fct_part_losses(t, &shard, &hooks, &sums));
         FCT_TRY(carry(t, i, &sums, 0));
     }
     FCT_TRY(fct_comm_sum_tree_f64(t->comm, sums.v, FCT_SUMS));
@@ -151,13 +163,14 @@ static fct_status exact_part(fct_trainer *t, const fct_batch *b, const double *d
                              int part, int parts, fct_sums *sums)
 {
     double weighed[FCT_TASKS], share = fct_part_weigh(t, b, denominator, weighed);
+    const fct_graph_hooks hooks = hooks_of(t);
     fct_sums mine = { { 0 } };
     if (fct_part_lacks_initial(t))
         FCT_TRY(find_initial(t, b));
     for (int i = 0; i < t->exact->count; i++) {
         const fct_batch shard = shard_of(t, b, i);
         mine = (fct_sums){ { 0 } };
-        FCT_TRY(fct_part_backward(t, &shard, weighed, NULL, &mine));
+        FCT_TRY(fct_part_backward(t, &shard, weighed, &hooks, &mine));
         FCT_TRY(carry(t, i, &mine, 1));
     }
     FCT_TRY(sum_over_ranks(t, &mine));

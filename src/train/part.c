@@ -21,6 +21,11 @@ static fct_status sum_hook(void *ctx, double *values, size_t n)
     return fct_comm_reduce_f64(((hook_ctx *)ctx)->comm, values, n, FCT_SUM);
 }
 
+static void moved_hook(void *ctx)
+{
+    fct_watchdog_tick(((hook_ctx *)ctx)->comm);
+}
+
 static fct_status zero_log_var_grad(fct_trainer *t)
 {
     float zero[FCT_MAX_TASKS] = { 0 };
@@ -131,7 +136,7 @@ static fct_status plain_part(fct_trainer *t, const fct_batch *b, const double *d
                              int part, int parts, fct_sums *sums)
 {
     hook_ctx ctx = { t->net->buckets, t->comm };
-    fct_graph_hooks hooks = { .ctx = &ctx, .sum_ranks = sum_hook };
+    fct_graph_hooks hooks = { .ctx = &ctx, .sum_ranks = sum_hook, .moved = moved_hook };
     double weighed[FCT_TASKS], share = fct_part_weigh(t, b, denominator, weighed);
     if (fct_part_lacks_initial(t))
         FCT_TRY(find_initial(t, b, &hooks));

@@ -6,9 +6,12 @@
 
 #include <arpa/inet.h>
 #include <cmocka.h>
+#include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "cluster/watchdog_parts.h"
@@ -324,9 +327,75 @@ static void test_a_stopped_rank_costs_only_its_own_turns(void **state)
 static void test_the_kernel_is_asked_about_a_process(void **state)
 {
     (void)state;
-    assert_int_equal(fct_watch_probe(getpid(), gettid()), FCT_FATE_STARVED); // it runs, or wants to
-    assert_int_equal(fct_watch_probe(getpid(), getpid()), FCT_FATE_STARVED);
+    int ends[2];
+    assert_int_equal(pipe(ends), 0);
+    pid_t child = fork();
+    if (child == 0) { // sleeps until its parent is done with it, or gone
+        char byte;
+        close(ends[1]);
+        _exit(read(ends[0], &byte, 1) != 0);
+    }
+    close(ends[0]);
+    assert_int_equal(kill(child, SIGSTOP), 0);
+    int how;
+    assert_int_equal(waitpid(child, &how, WUNTRACED), child);
+    assert_int_equal(fct_watch_probe(child, child), FCT_FATE_STOPPED);
+    assert_int_equal(kill(child, SIGCONT), 0);
+    assert_int_equal(waitpid(child, &how, WCONTINUED), child);
+    fct_watch_fate fate = fct_watch_probe(child, child);
+    assert_true(fate == FCT_FATE_RUNNING || fate == FCT_FATE_STARVED);
+    close(ends[1]);
+    assert_int_equal(waitpid(child, &how, 0), child);
+    assert_int_equal(fct_watch_probe(child, child), FCT_FATE_GONE);
     assert_int_equal(fct_watch_probe(0x3fffffff, 0x3fffffff), FCT_FATE_GONE);
+}
+
+// In two containers on one host two ranks may have the same number.
+static void test_a_rank_with_our_own_number_is_not_looked_up(void **state)
+{
+    (void)state;
+    assert_int_equal(fct_watch_probe(getpid(), gettid()), FCT_FATE_UNKNOWN);
+    assert_int_equal(fct_watch_probe(getpid(), 0x3fffffff), FCT_FATE_UNKNOWN);
+}
+
+static void test_unheard_hosts_are_told_late_and_never_our_own(void **state)
+{
+    (void)state;
+    for (int r = 1; r < RANKS; r++)
+        record[r].state = FCT_WATCH_UNHEARD;
+    assert_int_equal(fct_watch_unheard(0, 0.2, RANKS, 0, record, card), -1);
+    assert_int_equal(fct_watch_unheard(0, 11, RANKS, 0, record, card), -1);
+    assert_int_equal(fct_watch_unheard(0, 13, RANKS, 0, record, card), 2);
+    assert_int_equal(fct_watch_unheard(30, 13, RANKS, 0, record, card), -1);
+    assert_int_equal(fct_watch_unheard(0, 13, 2, 0, record, card), -1); // one host
+}
+
+// A terminal that takes nothing: the watchdog's thread does not wait for it.
+static void test_a_warning_does_not_wait_for_its_reader(void **state)
+{
+    (void)state;
+    int ends[2], before = dup(STDERR_FILENO);
+    char junk[4096] = { 0 };
+    assert_int_equal(pipe(ends), 0);
+    fcntl(ends[1], F_SETFL, O_NONBLOCK);
+    while (write(ends[1], junk, sizeof junk) > 0)
+        ;
+    fcntl(ends[1], F_SETFL, 0);
+    dup2(ends[1], STDERR_FILENO);
+    close(ends[1]);
+    alarm(60);
+    int first = fct_watch_warn("the first"), second = fct_watch_warn("the second");
+    alarm(0);
+    size_t n = 0;
+    while (!memchr(junk, '\n', sizeof junk) && read(ends[0], junk, sizeof junk) > 0)
+        n++;
+    dup2(before, STDERR_FILENO);
+    close(ends[0]);
+    close(before);
+    assert_int_equal(first, 1);
+    assert_int_equal(second, 0);
+    assert_true(n > 1);
+    assert_non_null(memmem(junk, sizeof junk, "warning: the first\n", 19));
 }
 
 #define TEST(name) cmocka_unit_test_setup(name, all_well)
@@ -348,6 +417,9 @@ int main(void)
         TEST(test_datagrams_are_believed_only_when_they_are_ours_and_sane),
         TEST(test_a_stopped_rank_costs_only_its_own_turns),
         TEST(test_the_kernel_is_asked_about_a_process),
+        TEST(test_a_rank_with_our_own_number_is_not_looked_up),
+        TEST(test_unheard_hosts_are_told_late_and_never_our_own),
+        TEST(test_a_warning_does_not_wait_for_its_reader),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -46,7 +46,7 @@ def draw(top):
 
 
 def try_own_pictures(top):
-    block = re.search(r"## With your own pictures\n+```sh\n(.*?)```", read("README.md"), re.S).group(1)
+    block = re.search(r"## With your own pictures\n.*?```sh\n(.*?)```", read("README.md"), re.S).group(1)
     lines = [line.split("  #")[0].strip() for line in block.splitlines() if line.strip()]
     claim(len(lines) >= 4, "README.md: fewer than four commands for one's own pictures")
     for line in lines:

@@ -29,9 +29,7 @@ static const double nap_s = 0.02;
 struct fct_stage {
     char home[FCT_PATH_MAX]; // the user's folder
     int use_lock;
-    int n, copied;
     fct_stage_tick tick;
-    char (*folder)[FCT_PATH_MAX]; // of the items that were copied into
 };
 
 static fct_status find_home(const char *root, char out[FCT_PATH_MAX])
@@ -63,6 +61,7 @@ static fct_status lock(const char *home, const char *name, int how, const fct_st
         if (errno != EINTR && errno != EWOULDBLOCK) {
             fct_status status = FCT_FAIL(FCT_E_IO, "%s: cannot lock: %s", path, strerror(errno));
             close(*fd);
+            *fd = -1;
             return status;
         }
         if (turn == TURNS_TO_TELL)
@@ -95,6 +94,7 @@ static fct_status enter(const char *home, const fct_stage_tick *tick, int *fd)
         if (is_still_there(home, *fd))
             return FCT_OK;
         close(*fd);
+        *fd = -1;
     }
     return FCT_FAIL(FCT_E_IO, "%s: cannot be used: %s", home, fct_fail_text());
 }
@@ -192,6 +192,17 @@ static void remove_begun(const char *folder)
         closedir(dir);
 }
 
+// Before anything is copied into it: the copies of a job that is killed go with the next one's.
+static void mark(const char *folder)
+{
+    char path[FCT_PATH_MAX];
+    if (fct_path_join(path, folder, "remove") != FCT_OK)
+        return;
+    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    if (fd >= 0)
+        close(fd);
+}
+
 static fct_status copy_items(fct_stage *s, fct_stage_item *item, int n, fct_stage_report *report)
 {
     char folder[FCT_PATH_MAX];
@@ -207,8 +218,8 @@ static fct_status copy_items(fct_stage *s, fct_stage_item *item, int n, fct_stag
         FCT_TRY(each_shard(&item[i], folder, count_shard, &mine));
         if (mine.copied == 0)
             continue;
-        memcpy(s->folder[s->copied++], folder, sizeof folder);
         FCT_TRY(fct_path_make_folders(folder));
+        mark(folder);
         FCT_TRY(each_shard(&item[i], folder, copy_shard, &s->tick));
     }
     return FCT_OK;
@@ -224,9 +235,7 @@ fct_status fct_stage_create(const char *root, fct_stage_item *item, int n, fct_s
     FCT_TRY(status);
     s->use_lock = -1;
     s->tick = tick;
-    s->folder = calloc((size_t)n, sizeof *s->folder);
-    status = s->folder ? find_home(root, s->home)
-                       : FCT_FAIL_NOMEM((size_t)n * sizeof *s->folder, "staging");
+    status = find_home(root, s->home);
     if (status == FCT_OK)
         status = enter(s->home, &s->tick, &s->use_lock);
     if (status == FCT_OK)
@@ -255,16 +264,6 @@ fct_status fct_stage_find(const char *root, fct_stage_item *item, int n)
 
 // ---- the end
 
-static void mark(const char *folder)
-{
-    char path[FCT_PATH_MAX];
-    if (fct_path_join(path, folder, "remove") != FCT_OK)
-        return;
-    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-    if (fd >= 0)
-        close(fd);
-}
-
 // Nobody else is here: every folder whose copier wanted it removed goes, and the rest when empty.
 static void remove_marked(const char *home)
 {
@@ -290,13 +289,10 @@ void fct_stage_destroy(fct_stage *s)
 {
     if (!s)
         return;
-    for (int i = 0; i < s->copied; i++)
-        mark(s->folder[i]);
     if (s->use_lock >= 0) {
         if (flock(s->use_lock, LOCK_EX | LOCK_NB) == 0)
             remove_marked(s->home);
         close(s->use_lock);
     }
-    free(s->folder);
     free(s);
 }

@@ -43,6 +43,18 @@ static void tell(const fct_stage_report *r, double seconds)
     FCT_INFO("staged %s of shards on each node, %s of it copied in %s", all, copied, took);
 }
 
+// What the copier of this node made; `is_told`: somewhere copying failed, with a warning.
+static fct_status find(const fct_trainer *t, int is_told)
+{
+    const fct_data_paths *p = &t->paths;
+    fct_status status = fct_stage_find(t->o->data_stage, p->item, p->n);
+    if (status != FCT_OK && !is_told)
+        FCT_WARN("%s: copies were made, but this rank does not find them: %s; it reads the shards "
+                 "where they are",
+                 fct_comm_host(t->comm), fct_fail_text());
+    return status;
+}
+
 fct_status fct_trainer_stage(fct_trainer *t)
 {
     fct_data_paths *p = &t->paths;
@@ -60,9 +72,10 @@ fct_status fct_trainer_stage(fct_trainer *t)
     if (copies && mine != FCT_OK)
         FCT_WARN("%s: %s; the shards are read where they are", fct_comm_host(t->comm),
                  fct_fail_text());
-    FCT_TRY(fct_comm_barrier(t->comm));
+    double failed = mine != FCT_OK; // and nobody looks before all have copied
+    FCT_TRY(fct_comm_reduce_f64(t->comm, &failed, 1, FCT_SUM));
     if (!copies)
-        mine = fct_stage_find(root, p->item, p->n);
+        mine = find(t, failed > 0);
     for (int i = 0; i < p->n && mine == FCT_OK; i++)
         p->open[i] = p->item[i].staged;
     if (copies && mine == FCT_OK && fct_comm_rank(t->comm) == 0)

@@ -94,6 +94,29 @@ tells 'waiting for another process that copies' 'the wait is told'
 tells 'staged ' 'then it stages'
 rm -rf "$stage"
 
+# kill -9 leaves its copies, marked for whoever is the last to use them.
+"$facet" train model.embedding=8 data.size=32 data.batch_size=8 train.epochs=1000 cluster.self_test=false \
+    data.path="$data" run.dir="$folder/killed" data.stage="$disk" >"$folder/out" 2>"$folder/err" &
+killed=$!
+until grep -q 'Epoch 1/' "$folder/err"; do kill -0 $killed || break; sleep 0.05; done
+kill -9 $killed
+wait $killed 2>/dev/null
+find "$stage" -name 'train-*.h5' | grep -q . || complain 'a killed job leaves its copies'
+train after data.stage="$disk"
+tells ', 0 B of it copied' 'what a killed job left is reused'
+[ ! -e "$stage" ] || complain 'and removed at the end'
+
+# One node, and a rank of it that looks elsewhere.
+mkdir "$folder/elsewhere"
+run="train model.embedding=8 data.size=32 data.batch_size=8 train.epochs=1 cluster.self_test=false data.stage=auto"
+# shellcheck disable=SC2086 # words
+OMP_NUM_THREADS=1 TMPDIR=$disk mpirun -n 1 "$facet" $run data.path="$data" run.dir="$folder/apart" : \
+    -n 1 env TMPDIR="$folder/elsewhere" "$facet" $run data.path="$data" run.dir="$folder/apart" \
+    >"$folder/out" 2>"$folder/err"
+code=$?
+exits 0 'a rank that finds no copies trains on'
+tells 'this rank does not find them: ' 'and says so'
+
 train nowhere data.stage="$folder/nowhere"
 exits 0 'no such folder costs no training'
 tells 'not a folder; the shards are read where they are' 'no such folder is told'

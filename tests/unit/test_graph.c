@@ -201,6 +201,30 @@ static void test_ready_ranges_tile_the_buffer_and_are_final(void **state)
     }
 }
 
+static void count_layer(void *ctx)
+{
+    ++*(int *)ctx;
+}
+
+// Signs of life come with every layer, not once a batch.
+static void test_each_layer_is_told_both_ways(void **state)
+{
+    (void)state;
+    small_net net;
+    small_net_open(&net);
+    fct_graph *g = small_net_graph(&net, train4, 0);
+    small_net_finish(&net, g);
+    int layers = 0;
+    const fct_graph_hooks hooks = { .ctx = &layers, .moved = count_layer };
+    assert_int_equal(fct_graph_forward(g, &hooks), FCT_OK);
+    int forward = layers;
+    run_both_ways(&net, g, &hooks);
+    assert_true(forward > 3);
+    assert_true(layers - 2 * forward > 3);
+    fct_graph_destroy(g);
+    small_net_close(&net);
+}
+
 // ---- several graphs on the same parameters
 
 static void test_graphs_of_two_batch_sizes_give_the_same_outputs(void **state)
@@ -419,6 +443,7 @@ int main(void)
         cmocka_unit_test(test_frozen_parameters_get_no_gradient_and_use_running_statistics),
         cmocka_unit_test(test_frozen_above_trained_is_refused),
         cmocka_unit_test(test_ready_ranges_tile_the_buffer_and_are_final),
+        cmocka_unit_test(test_each_layer_is_told_both_ways),
         cmocka_unit_test(test_graphs_of_two_batch_sizes_give_the_same_outputs),
         cmocka_unit_test(test_statistics_are_the_batchs_and_weighted_by_its_share),
         cmocka_unit_test(test_synchronised_halves_sum_to_the_whole_batch),

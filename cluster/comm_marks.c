@@ -35,9 +35,9 @@ void fct_marks_wait(fct_marks *m)
 
 void fct_marks_waited(fct_marks *m, double seconds)
 {
-    atomic_store_explicit(&m->is_waiting, 0, RELAXED);
     m->waited_s += seconds;
     fct_marks_move(m);
+    atomic_store_explicit(&m->is_waiting, 0, memory_order_release);
 }
 
 static void end_step(fct_marks *m, double now_s)
@@ -56,9 +56,9 @@ void fct_marks_phase(fct_marks *m, int phase, int64_t step, int is_step, double 
     m->is_in_step = is_step;
     m->step_start_s = now_s;
     m->waited_before_s = m->waited_s;
-    atomic_store_explicit(&m->phase, phase, RELAXED);
     atomic_store_explicit(&m->step, step, RELAXED);
     fct_marks_move(m);
+    atomic_store_explicit(&m->phase, phase, memory_order_release);
 }
 
 void fct_marks_read_name(fct_marks *m, char out[FCT_MARK_NAME])

@@ -13,8 +13,10 @@ typedef struct {
     _Atomic uint64_t moves;       // grows whenever the main thread gets on
     _Atomic uint64_t collectives; // entered so far; the same on all ranks that are equally far
     _Atomic uint64_t name[FCT_MARK_NAME / 8]; // the last one's; may be torn, but always ends in 0
-    atomic_int is_waiting;                    // for other ranks, in it
-    atomic_int phase;                         // fct_phase
+    // Stored after the move that ends a wait or a phase: who reads these two first and then the
+    // moves never takes the time of a wait for a standstill, nor that of one phase for the next's.
+    atomic_int is_waiting; // for other ranks, in it
+    atomic_int phase;      // fct_phase
     _Atomic int64_t step;
     atomic_int is_saving; // a part of a checkpoint is on its way to the disk (any thread)
     // Own seconds of the latest steps, waits for other ranks left out.

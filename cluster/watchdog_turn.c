@@ -27,11 +27,9 @@ void fct_watch_publish(fct_watchdog *w, int now)
     fct_marks *m = &w->c->marks;
     fct_watch_record *r = &w->mine;
     r->beat++;
-    r->phase = atomic_load_explicit(&m->phase, memory_order_relaxed);
     r->step = atomic_load_explicit(&m->step, memory_order_relaxed);
     r->collectives = atomic_load_explicit(&m->collectives, memory_order_relaxed);
     fct_marks_read_name(m, r->collective);
-    r->is_waiting = atomic_load_explicit(&m->is_waiting, memory_order_relaxed);
     r->is_saving = atomic_load_explicit(&m->is_saving, memory_order_relaxed);
     r->stalled_ms = w->stalled_s > 4e6 ? 4000000000U : (uint32_t)(w->stalled_s * 1e3);
     r->step_us = fct_marks_step_us(m, &r->steps);
@@ -41,9 +39,13 @@ void fct_watch_publish(fct_watchdog *w, int now)
         fct_watch_net_send(w->net, w->record, now);
 }
 
+// What it waits for and in which phase is read before the moves: see fct_marks.
 static void count_stall(fct_watchdog *w, double dt)
 {
-    uint64_t moves = atomic_load_explicit(&w->c->marks.moves, memory_order_relaxed);
+    fct_marks *m = &w->c->marks;
+    w->mine.is_waiting = atomic_load_explicit(&m->is_waiting, memory_order_acquire);
+    w->mine.phase = atomic_load_explicit(&m->phase, memory_order_acquire);
+    uint64_t moves = atomic_load_explicit(&m->moves, memory_order_relaxed);
     w->stalled_s = moves == w->moves ? w->stalled_s + dt : 0;
     w->moves = moves;
 }

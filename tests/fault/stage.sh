@@ -84,10 +84,10 @@ train sixth data.stage="$disk"
 # either, the last resort of a wait for other ranks among them.
 rm -f "$stage".*
 mkdir -p "$stage"
-sh -c 'exec 9>"$1/copy.lock"; flock 9; : >"$1.held"; sleep 10' sh "$stage" &
+sh -c 'exec 9>"$1/copy.lock"; flock 9; : >"$1.held"; sleep 14' sh "$stage" &
 other=$!
 until [ -e "$stage.held" ]; do sleep 0.05; done
-train waits data.stage="$disk" cluster.limit_init=4
+train waits data.stage="$disk" cluster.limit_init=8
 wait $other
 exits 0 'waiting for another job that copies is no hang'
 tells 'waiting for another process that copies' 'the wait is told'

@@ -95,10 +95,11 @@ tells 'staged ' 'then it stages'
 rm -rf "$stage"
 
 # kill -9 leaves its copies, marked for whoever is the last to use them.
+rm "$folder/err"
 "$facet" train model.embedding=8 data.size=32 data.batch_size=8 train.epochs=1000 cluster.self_test=false \
     data.path="$data" run.dir="$folder/killed" data.stage="$disk" >"$folder/out" 2>"$folder/err" &
 killed=$!
-until grep -q 'Epoch 1/' "$folder/err"; do kill -0 $killed || break; sleep 0.05; done
+until grep -qs 'Epoch 1/' "$folder/err"; do kill -0 $killed || break; sleep 0.05; done
 kill -9 $killed
 wait $killed 2>/dev/null
 find "$stage" -name 'train-*.h5' | grep -q . || complain 'a killed job leaves its copies'

@@ -1,28 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-// Slurm as a job sees it: its environment, and scontrol for what is not there. Programs are started
-// with posix_spawn and waited for with a limit: a slurmctld that is down must not stop a training.
-#include <errno.h>
-#include <fcntl.h>
+// Slurm as a job sees it: its environment, and scontrol for what is not there.
 #include <math.h>
-#include <poll.h>
-#include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "facet/clock.h"
 #include "facet/log.h"
+#include "facet/process.h"
 #include "facet/slurm.h"
 #include "facet/text.h"
 
 static const double patience_s = 20; // for one answer of scontrol
 enum { NOT_FOUND = 127 };            // env's exit code
-
-extern char **environ;
 
 static int64_t number_in(const char *variable, int64_t otherwise)
 {
@@ -31,79 +22,15 @@ static int64_t number_in(const char *variable, int64_t otherwise)
     return text && fct_text_to_i64(text, &value) == FCT_OK && value >= 0 ? value : otherwise;
 }
 
-// What the program says within the limit, on either stream, cut to `size`.
-static void listen_to(int fd, char *out, size_t size)
-{
-    double end = fct_clock_s() + patience_s;
-    size_t n = 0;
-    for (;;) {
-        struct pollfd wait = { .fd = fd, .events = POLLIN };
-        double left_s = end - fct_clock_s();
-        char rest[512];
-        int is_full = n + 1 >= size;
-        if (left_s <= 0 || (poll(&wait, 1, (int)(left_s * 1000) + 1) < 0 && errno != EINTR))
-            break;
-        if (!(wait.revents & (POLLIN | POLLHUP)))
-            continue;
-        ssize_t got = read(fd, is_full ? rest : out + n, is_full ? sizeof rest : size - 1 - n);
-        if (got <= 0)
-            break;
-        n += is_full ? 0 : (size_t)got;
-    }
-    out[n] = 0;
-}
-
-// After its last word a program is about to end; one that was silent too long is killed.
-static int exit_code_of(pid_t pid)
-{
-    int status;
-    pid_t gone;
-    double end = fct_clock_s() + 2;
-    while ((gone = waitpid(pid, &status, WNOHANG)) == 0) {
-        if (fct_clock_s() > end)
-            kill(pid, SIGKILL);
-        fct_clock_sleep_s(0.01);
-    }
-    return gone == pid && WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
-
-// A requeue sends SIGTERM to every process of the job, scontrol that asked for it included: what it
-// blocks while it waits for the answer cannot end it.
-static int start(char *const argv[], int out, pid_t *pid)
-{
-    sigset_t blocked;
-    posix_spawn_file_actions_t actions;
-    posix_spawnattr_t attributes;
-    sigemptyset(&blocked);
-    sigaddset(&blocked, SIGTERM);
-    posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-    posix_spawn_file_actions_adddup2(&actions, out, STDOUT_FILENO);
-    posix_spawn_file_actions_adddup2(&actions, out, STDERR_FILENO);
-    posix_spawnattr_init(&attributes);
-    posix_spawnattr_setsigmask(&attributes, &blocked);
-    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
-    int error = posix_spawnp(pid, argv[0], &actions, &attributes, argv, environ);
-    posix_spawnattr_destroy(&attributes);
-    posix_spawn_file_actions_destroy(&actions);
-    return error;
-}
-
-// Runs `argv` to its end; its exit code, or -1.
+// Runs `argv` to its end; its exit code, or -1. A slurmctld that is down must not stop a training.
 static int ask(char *const argv[], char *out, size_t size)
 {
-    int ends[2], code = -1;
-    pid_t pid;
-    *out = 0;
-    if (pipe2(ends, O_CLOEXEC) != 0)
-        return -1;
-    int error = start(argv, ends[1], &pid);
-    close(ends[1]);
-    if (error == 0) {
-        listen_to(ends[0], out, size);
-        code = exit_code_of(pid);
-    }
-    close(ends[0]);
+    fct_text said = { 0 };
+    int code = -1;
+    if (fct_process_run(argv, patience_s, &said, &code) != FCT_OK)
+        code = -1;
+    snprintf(out, size, "%s", said.data && !said.failed ? said.data : "");
+    fct_text_release(&said);
     return code;
 }
 

@@ -6,11 +6,13 @@
 #include "facet/process.h"
 #include "submit.h"
 
+static const double patience_s = 60; // for one answer of a busy slurmctld
+
 // What the program says, or "" when it cannot be run or fails; the caller releases.
 static const char *ask(char *const *argv, fct_text *out)
 {
     int code = 1;
-    if (fct_process_run(argv, out, &code) != FCT_OK || code != 0 || !out->data)
+    if (fct_process_run(argv, patience_s, out, &code) != FCT_OK || code != 0 || !out->data)
         return "";
     return out->data;
 }
@@ -54,7 +56,7 @@ fct_status fct_submit_send(const char *script, char id[32])
     char *const argv[] = { "sbatch", "--parsable", (char *)script, NULL };
     fct_text out = { 0 };
     int code = 0;
-    fct_status status = fct_process_run(argv, &out, &code);
+    fct_status status = fct_process_run(argv, patience_s, &out, &code);
     if (status != FCT_OK)
         status = FCT_FAIL(FCT_E_IO,
                           "%s\nis this a Slurm cluster's login node? --dry-run prints "

@@ -42,12 +42,13 @@ typedef enum {
     FCT_OP_CONV_FWD,        // x, w -> y                      PLAIN or ACT x; ACT y
     FCT_OP_CONV_BWD_DATA,   // dy, w -> dx
     FCT_OP_CONV_BWD_WEIGHT, // x, dy -> dw
-    // Batch norm; (p) stands for slope, of PReLU: it takes z's place, for the two exclude each other.
-    FCT_OP_BN_FWD, // x, gamma, beta, [z|p] -> y, mean, invstd, stat_mean, stat_var, [mask]
-    FCT_OP_BN_BWD, // x, dy, gamma, mean, invstd, [mask], [beta, p] -> dx, dgamma, dbeta, [dz|dp]
-    FCT_OP_BN_INFER,   // x, gamma, beta, run_mean, run_var, [z|p] -> y
-    FCT_OP_BN_SUM,     // x -> sums                      F64 (2, C): sum x, sum x^2 of this rank
-    FCT_OP_BN_APPLY,   // x, sums, gamma, beta, [z|p] -> y, mean, invstd, stat_mean, stat_var, [mask]
+    // Batch norm; (p) stands for slope, of PReLU: it takes z's place, for the two exclude each
+    // other.
+    FCT_OP_BN_FWD,   // x, gamma, beta, [z|p] -> y, mean, invstd, stat_mean, stat_var, [mask]
+    FCT_OP_BN_BWD,   // x, dy, gamma, mean, invstd, [mask], [beta, p] -> dx, dgamma, dbeta, [dz|dp]
+    FCT_OP_BN_INFER, // x, gamma, beta, run_mean, run_var, [z|p] -> y
+    FCT_OP_BN_SUM,   // x -> sums                      F64 (2, C): sum x, sum x^2 of this rank
+    FCT_OP_BN_APPLY, // x, sums, gamma, beta, [z|p] -> y, mean, invstd, stat_mean, stat_var, [mask]
     FCT_OP_BN_BWD_SUM, // x, dy, mean, invstd, [mask], [gamma, beta, p] -> sums F64 (2, C), dgamma,
                        // dbeta, [dp]
     FCT_OP_BN_BWD_APPLY,      // x, dy, gamma, mean, invstd, sums, [mask], [p] -> dx, [dz]

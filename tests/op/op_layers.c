@@ -155,8 +155,8 @@ static fct_status bn_sum_and_apply(const layer *l, const int *v, int relu, int a
     return visit(l, &apply);
 }
 
-// x, dy, [gamma], mean, invstd, [sums], [mask], [gamma, beta, slope] -> [dx] [sums], [dgamma, dbeta],
-// [dz or dslope]
+// x, dy, [gamma], mean, invstd, [sums], [mask], [gamma, beta, slope] -> [dx] [sums], [dgamma,
+// dbeta], [dz or dslope]
 static fct_op_desc bn_backward_desc(fct_op op, const int *v, int relu, int add)
 {
     fct_shape x = act(FCT_F32, v[0], v[1], v[2], v[3]), per_channel = vector(v[1]), mask = x;
@@ -327,9 +327,9 @@ fct_status fct_case_layer(fct_backend *judge, const char *line, fct_case_visit v
     static const struct {
         const char *name;
         int numbers;
-    } kinds[] = { { "conv", 8 },    { "picture", 8 }, { "bn", 6 },  { "maxpool", 7 },
-                  { "avgpool", 4 }, { "linear", 3 },  { "add", 4 }, { "flatten", 4 },
-                  { "normalize", 3 } };
+    } kinds[] = { { "conv", 8 },    { "picture", 8 }, { "bn", 6 },
+                  { "maxpool", 7 }, { "avgpool", 4 }, { "linear", 3 },
+                  { "add", 4 },     { "flatten", 4 }, { "normalize", 3 } };
     char kind[16];
     int v[8] = { 0 };
     int found = sscanf(line, "%15s %d %d %d %d %d %d %d %d", kind, &v[0], &v[1], &v[2], &v[3],

@@ -86,8 +86,8 @@ static void test_every_op_gives_the_same_bits_on_every_run(void **state)
 static void test_batch_norm_and_pooling_do_not_depend_on_the_threads(void **state)
 {
     static const int threads[] = { 1, 3, 5, 16, 0 };
-    static const char *const layers[] = { "bn 37 64 9 11 1 1", "bn 3 20 5 5 0 0",
-                                          "bn 2 512 7 7 1 0", "bn 37 64 9 11 2 0",
+    static const char *const layers[] = { "bn 37 64 9 11 1 1",      "bn 3 20 5 5 0 0",
+                                          "bn 2 512 7 7 1 0",       "bn 37 64 9 11 2 0",
                                           "maxpool 3 20 9 9 3 2 1", "avgpool 3 100 9 9" };
     pair *p = *state;
     repeat r = { p->cpu, threads, 0 };

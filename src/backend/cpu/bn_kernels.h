@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The inner loops of batch norm over a run of positions of one channel block, `lanes` floats each.
-// A mask holds one bit an element: 16 or 8 bits a position, set where the ReLU lets through and PReLU
-// does not take its slope.
+// A mask holds one bit an element: 16 or 8 bits a position, set where the ReLU lets through and
+// PReLU does not take its slope.
 #ifndef FCT_BN_KERNELS_H
 #define FCT_BN_KERNELS_H
 
@@ -37,8 +37,8 @@ typedef struct {
     // (lanes).
     void (*sums)(size_t n, const float *x, const float *shift, double *sum, double *squares);
     void (*apply)(const fct_bn_forward *f);
-    // Adds the sums of g and of g * (x - mean). `sums` (2, lanes); with a slope (4, lanes): of dy where
-    // the mask is set, then of dy where it is not.
+    // Adds the sums of g and of g * (x - mean). `sums` (2, lanes); with a slope (4, lanes): of dy
+    // where the mask is set, then of dy where it is not.
     void (*gradient_sums)(const fct_bn_gradient *g, double *sums);
     void (*gradient_apply)(const fct_bn_gradient *g, const fct_bn_backward *b);
 } fct_bn_kernels;

@@ -22,7 +22,7 @@ struct fct_bn_pass {
     fct_plane_dims v;
     int64_t plane, lanes, blocks, groups;
     int64_t n_sums; // 2 a lane; 4 where PReLU goes back
-    double count; // elements a channel over all ranks
+    double count;   // elements a channel over all ranks
     double eps, stat_weight;
     int relu, stream;
     const float *x, *z, *dy, *gamma, *beta, *slope, *mean, *invstd, *run_var;

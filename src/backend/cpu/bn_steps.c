@@ -192,8 +192,8 @@ static void set_gradient(const fct_bn_pass *p, int64_t block, int64_t lane, doub
     factor_at(p, block, 2)[lane] = (float)(sum_xhat / p->count * invstd);
 }
 
-// From the sums of both sides to those of g; PReLU's own gradient is the low side's sum of dy u, with
-// u = gamma (x - mean) invstd + beta.
+// From the sums of both sides to those of g; PReLU's own gradient is the low side's sum of dy u,
+// with u = gamma (x - mean) invstd + beta.
 static void join_sides(const fct_bn_pass *p, int64_t c, double s[4])
 {
     if (!p->slope)

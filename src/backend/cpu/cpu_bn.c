@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Batch norm (+ add) (+ ReLU or PReLU) on blocked activations: two passes over the data with a few numbers
-// per channel between them, shared out to the threads. Every op is a row of up to three steps
-// (bn_pass.h).
+// Batch norm (+ add) (+ ReLU or PReLU) on blocked activations: two passes over the data with a few
+// numbers per channel between them, shared out to the threads. Every op is a row of up to three
+// steps (bn_pass.h).
 #include <omp.h>
 
 #include "bn_pass.h"

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Batch norm (+ add) (+ ReLU or PReLU), Ioffe & Szegedy 2015, forward and backward, local and synchronised.
-// With m elements a channel: mean = sum x / m, var = sum x^2 / m - mean^2, xhat = (x - mean)
-// invstd; dx = gamma invstd (dy - sum dy / m - xhat sum(dy xhat) / m). The sums of BN_BWD_SUM are
-// sum dy and sum(dy xhat), with dy taken after the mask of the ReLU. PReLU (He et al., ICCV 2015) lets
-// slope * dy through where the mask is not set; its own gradient is sum dy u there, u = bn(x).
+// Batch norm (+ add) (+ ReLU or PReLU), Ioffe & Szegedy 2015, forward and backward, local and
+// synchronised. With m elements a channel: mean = sum x / m, var = sum x^2 / m - mean^2, xhat = (x
+// - mean) invstd; dx = gamma invstd (dy - sum dy / m - xhat sum(dy xhat) / m). The sums of
+// BN_BWD_SUM are sum dy and sum(dy xhat), with dy taken after the mask of the ReLU. PReLU (He et
+// al., ICCV 2015) lets slope * dy through where the mask is not set; its own gradient is sum dy u
+// there, u = bn(x).
 #include <math.h>
 #include <stddef.h>
 
@@ -48,8 +49,8 @@ static double lowered(double low, double v)
     return low != 0 ? low * v : 0;
 }
 
-// y = scale * x + shift + z of one channel, times `low` where that is not above 0; z and mask may be
-// NULL.
+// y = scale * x + shift + z of one channel, times `low` where that is not above 0; z and mask may
+// be NULL.
 static void transform(const channel *ch, double scale, double shift, double low, const float *x,
                       const float *z, float *y, uint8_t *mask)
 {
@@ -62,7 +63,8 @@ static void transform(const channel *ch, double scale, double shift, double low,
     }
 }
 
-// The factor of values that are not above 0: relu, prelu with its slope in operand `slope`, neither.
+// The factor of values that are not above 0: relu, prelu with its slope in operand `slope`,
+// neither.
 static double low_factor(const fct_op_desc *d, const fct_tensor *in, int slope, int64_t c)
 {
     if (d->attr.bn.prelu)
@@ -202,8 +204,7 @@ static void set_slope_gradient(const backward *b, int64_t c, const float *gamma,
                                const fct_tensor *beta, const fct_tensor *out)
 {
     const float *beta_at = fct_host_at(beta);
-    ((float *)fct_host_at(out))[c] =
-        (float)slope_gradient(b, (double)gamma[c], (double)beta_at[c]);
+    ((float *)fct_host_at(out))[c] = (float)slope_gradient(b, (double)gamma[c], (double)beta_at[c]);
 }
 
 void fct_ref_bn_bwd(const fct_op_desc *d, const fct_tensor *in, const fct_tensor *out)

@@ -145,7 +145,7 @@ def as_numpy(tensors):
 def errors(found, exact, start=None):
     """NAME -> error; weights after steps may also be off by their own rounding in each step. What is
     small beside the others is measured by a hundredth of them, what vanishes (a shift that the next
-    batch norm takes out, rounding alone) by them; what is frozen must not move at all."""
+    batch norm takes out, rounding alone) by them; what is frozen must have no gradient at all."""
     size = {k: np.abs(exact[k] - (start[k] if start else 0)).max() for k in found}
     typical = np.median([v for v in size.values() if v > 0])
     out = {}
@@ -154,7 +154,7 @@ def errors(found, exact, start=None):
         difference = max(np.abs(found[name] - exact[name]).max() - rounding, 0)
         least = (0.01 if size[name] > 1e-9 * typical else 1) * typical
         out[name] = difference / max(size[name], least)
-        if size[name] == 0:
+        if size[name] == 0 and not start:
             out[name] = 0 if np.array_equal(found[name], exact[name]) else np.inf
     return out
 

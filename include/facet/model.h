@@ -8,7 +8,7 @@
 typedef struct {
     const char *backbone; // "resnet18", "resnet34", "resnet50"; "iresnet18", "-34", "-50", "-100"
     const char *stem;     // "imagenet" (7x7 stride 2, max pool), "small" (3x3 stride 1), "auto" by
-                      // size; an IResNet has its own (3x3 stride 1): "small" or "auto"
+                          // size; an IResNet has its own (3x3 stride 1): "small" or "auto"
     int height, width;
     float mean[3], std[3];
     int embedding;   // E: features of a ResNet's projection (0: heads sit on the pooled features)
@@ -35,6 +35,9 @@ fct_status fct_model_build(fct_graph *g, const fct_model_spec *spec, fct_model *
 
 // The names above joined for messages: "resnet18, resnet34, ...".
 const char *fct_model_backbones(void);
+// Pictures that a training batch takes at least when its statistics are its own: 2 for an IResNet,
+// whose last batch norm has one value a picture, else 1.
+int fct_model_least_rows(const char *backbone);
 // 1 for parameters of the backbone (learning rate 1x), 0 for projection, heads and scalars (10x).
 int fct_model_is_backbone(const char *param_name);
 

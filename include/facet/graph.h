@@ -85,6 +85,10 @@ fct_node fct_graph_linear(fct_graph *g, const char *name, fct_node x, int featur
 void fct_graph_initial_constant(fct_graph *g, fct_node linear, float value);
 // A trained vector outside the dataflow (log variances); its gradient comes by fct_params_set_grad.
 void fct_graph_scalar(fct_graph *g, const char *name, int n, float initial);
+// A trained matrix outside the dataflow (rows, columns), normal with that deviation at first; its
+// gradient is written by somebody before backward.
+void fct_graph_matrix(fct_graph *g, const char *name, int64_t rows, int64_t columns,
+                      float deviation);
 // A place where the host reads values and, when training, writes their gradient.
 void fct_graph_output(fct_graph *g, const char *name, fct_node x);
 // From now on, parameters of new nodes are frozen (1) or trained (0). Frozen ones must form a

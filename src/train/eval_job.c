@@ -190,8 +190,7 @@ static fct_status load_head(job *j)
 {
     if (!j->person_map)
         return FCT_OK;
-    const fct_head_spec spec =
-        fct_identity_spec(j->options, j->net, &j->tasks, j->spec->batch);
+    const fct_head_spec spec = fct_identity_spec(j->options, j->net, &j->tasks, j->spec->batch);
     FCT_TRY(fct_head_create(&spec, &j->head));
     FCT_TRY(fct_head_restore(j->head, j->taken));
     return fct_state_has_ema(&j->state) ? fct_head_swap_ema(j->head) : FCT_OK;
@@ -214,13 +213,13 @@ static fct_status make_evaluator(job *j)
 
 static void json_report(const job *j, const fct_evaluation *e, fct_text *out)
 {
-    const double value[] = { e->accuracy,     e->macro_f1,
-                             e->landmark_mse, e->landmark_rmse_pixels,
-                             e->landmark_nme, e->landmark_pck,
+    const double value[] = { e->accuracy,         e->macro_f1,
+                             e->landmark_mse,     e->landmark_rmse_pixels,
+                             e->landmark_nme,     e->landmark_pck,
                              e->identity_accuracy };
-    static const char *const name[] = { "accuracy",     "macro_f1",
-                                        "landmark_mse", "landmark_rmse_pixels",
-                                        "landmark_nme", "landmark_pck",
+    static const char *const name[] = { "accuracy",         "macro_f1",
+                                        "landmark_mse",     "landmark_rmse_pixels",
+                                        "landmark_nme",     "landmark_pck",
                                         "identity_accuracy" };
     fct_text_add(out, "{\"checkpoint\": ");
     fct_text_add_json(out, j->taken);

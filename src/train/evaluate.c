@@ -160,8 +160,8 @@ static fct_status run_batch(fct_evaluator *e, const fct_batch *b)
                                    .landmarks_valid = t->landmarks ? b->landmarks_valid[i] : 0,
                                    .logits = e->outputs.logits + i * t->classes,
                                    .points = e->outputs.points + i * 2 * t->landmarks,
-                                   .target = b->landmarks ? b->landmarks + i * 2 * t->landmarks
-                                                          : NULL,
+                                   .target =
+                                       b->landmarks ? b->landmarks + i * 2 * t->landmarks : NULL,
                                    .person = e->person[i],
                                    .nearest = e->nearest[i],
                                    .person_loss = e->person_loss[i] };

@@ -3,8 +3,8 @@
 #ifndef FACET_EVALUATE_H
 #define FACET_EVALUATE_H
 
-#include "facet/metrics.h"
 #include "facet/head.h"
+#include "facet/metrics.h"
 #include "net.h"
 #include "persons.h"
 #include "tasks.h"
@@ -17,7 +17,7 @@ typedef struct {
     int workers;
     const int *class_map; // (classes of the mix) -> class of the network; NULL: the same
     double pck_alpha;
-    fct_head *head;            // of the identity task; NULL: it is not evaluated
+    fct_head *head; // of the identity task; NULL: it is not evaluated
     int head_is_sharded;
     const int64_t *person_map; // (persons of the mix) -> class of the head, -1 none
 } fct_evaluator_spec;

@@ -28,8 +28,9 @@ fct_status fct_identity_check(const fct_options *o)
                         "adds in the order of the ranks\nleave train.exact off, or "
                         "model.head=replicated");
     if (o->model_head_sample < 1 && !wants_sharded)
-        return FCT_FAIL(FCT_E_ARG, "model.head_sample %g: only a sharded head trains a sample of "
-                                   "its persons\nset model.head=sharded, or model.head_sample=1",
+        return FCT_FAIL(FCT_E_ARG,
+                        "model.head_sample %g: only a sharded head trains a sample of "
+                        "its persons\nset model.head=sharded, or model.head_sample=1",
                         o->model_head_sample);
     if (o->loss_triplet_weight > 0 && o->train_exact)
         return FCT_FAIL(FCT_E_ARG, "loss.triplet_weight and train.exact exclude each other: the "

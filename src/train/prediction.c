@@ -19,9 +19,8 @@ static size_t words(const fct_predictions *p)
 fct_status fct_predictions_init(fct_predictions *p, int classes, int landmarks, int has_persons)
 {
     size_t floats = (size_t)classes + 4 * (size_t)landmarks;
-    *p = (fct_predictions){ .classes = classes,
-                            .landmarks = landmarks,
-                            .has_persons = has_persons };
+    *p =
+        (fct_predictions){ .classes = classes, .landmarks = landmarks, .has_persons = has_persons };
     p->record_bytes = (words(p) * sizeof(int64_t) + floats * sizeof(float) + 7) / 8 * 8;
     return FCT_OK;
 }

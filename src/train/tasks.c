@@ -310,8 +310,8 @@ void fct_tasks_losses(const fct_tasks *t, const fct_sums *sums, double *loss)
     double *identity = &loss[t->index[FCT_TASK_IDENTITY]];
     *identity = mean(sums->v[FCT_SUM_IDENTITY_LOSS], sums->v[FCT_SUM_IDENTITY_COUNT]);
     if (sums->v[FCT_SUM_TRIPLET_COUNT] > 0)
-        *identity += t->triplet_weight *
-                     mean(sums->v[FCT_SUM_TRIPLET], sums->v[FCT_SUM_TRIPLET_COUNT]);
+        *identity +=
+            t->triplet_weight * mean(sums->v[FCT_SUM_TRIPLET], sums->v[FCT_SUM_TRIPLET_COUNT]);
 }
 
 double fct_tasks_total(const fct_tasks *t, const double *loss, double *dlog_var)

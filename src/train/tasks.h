@@ -56,8 +56,8 @@ typedef struct {
 
 typedef struct { // of one graph's rows
     int64_t rows;
-    float *logits, *dlogits; // (N, K)
-    float *points, *dpoints; // (N, 2 L)
+    float *logits, *dlogits;       // (N, K)
+    float *points, *dpoints;       // (N, 2 L)
     float *embedding, *dembedding; // (N, E), with the identity task
 } fct_outputs;
 

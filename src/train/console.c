@@ -171,6 +171,24 @@ static double exact_bytes(const fct_trainer *t, const fct_graph_memory *m)
                              : 0;
 }
 
+// The identity head's own: weights, gradients and moments when it is sharded; logits of a batch.
+static double head_bytes(const fct_trainer *t)
+{
+    if (!t->tasks.identities)
+        return 0;
+    const fct_head_spec h = fct_identity_plan(t);
+    const double ranks = fct_comm_size(t->comm), features = h.features * sizeof(float);
+    const int is_shared = h.is_sharded || h.triplet_weight > 0;
+    const double batch = (double)h.rows * (is_shared ? ranks : 1);
+    const double all = ceil((double)h.classes / (h.is_sharded ? ranks : 1)) * h.centres;
+    const double trained = h.is_sharded ? fmin(all, all * h.sample + batch * h.centres) : all;
+    const int states = 1 + h.optim.is_adamw + (h.optim.ema > 0);
+    double rows = h.is_sharded ? trained * (2 + states) : 0;
+    rows += h.sample < 1 ? all * (1 + states) : 0;
+    return rows * features + (h.is_sharded ? batch : (double)h.rows) * trained * sizeof(float) +
+           4 * batch * features;
+}
+
 // The batches ahead of the training and of the evaluation.
 static double loader_bytes(const fct_trainer *t)
 {
@@ -195,15 +213,11 @@ void fct_dry_run_print(const fct_trainer *t)
         const char *what;
         double bytes;
     } part[] = {
-        { "activations", (double)m.activations },
-        { "workspace", (double)m.workspace },
-        { "weights", (double)m.parameters },
-        { "gradients", (double)m.gradients },
-        { "optimiser", optimiser_bytes(t, &m) },
-        { "exact", exact_bytes(t, &m) },
-        { "loader", loader_bytes(t) },
-        { "checkpoint", checkpoint_bytes(t, &m) },
-        { "program", resident_bytes() },
+        { "activations", (double)m.activations },  { "workspace", (double)m.workspace },
+        { "weights", (double)m.parameters },       { "gradients", (double)m.gradients },
+        { "optimiser", optimiser_bytes(t, &m) },   { "exact", exact_bytes(t, &m) },
+        { "identity_head", head_bytes(t) },        { "loader", loader_bytes(t) },
+        { "checkpoint", checkpoint_bytes(t, &m) }, { "program", resident_bytes() },
     };
     double sum = 0;
     for (size_t i = 0; i < sizeof part / sizeof *part; i++) {

@@ -171,22 +171,10 @@ static double exact_bytes(const fct_trainer *t, const fct_graph_memory *m)
                              : 0;
 }
 
-// The identity head's own: weights, gradients and moments when it is sharded; logits of a batch.
 static double head_bytes(const fct_trainer *t)
 {
-    if (!t->tasks.identities)
-        return 0;
-    const fct_head_spec h = fct_identity_plan(t);
-    const double ranks = fct_comm_size(t->comm), features = h.features * sizeof(float);
-    const int is_shared = h.is_sharded || h.triplet_weight > 0;
-    const double batch = (double)h.rows * (is_shared ? ranks : 1);
-    const double all = ceil((double)h.classes / (h.is_sharded ? ranks : 1)) * h.centres;
-    const double trained = h.is_sharded ? fmin(all, all * h.sample + batch * h.centres) : all;
-    const int states = 1 + h.optim.is_adamw + (h.optim.ema > 0);
-    double rows = h.is_sharded ? trained * (2 + states) : 0;
-    rows += h.sample < 1 ? all * (1 + states) : 0;
-    return rows * features + (h.is_sharded ? batch : (double)h.rows) * trained * sizeof(float) +
-           4 * batch * features;
+    const fct_head_spec spec = fct_identity_plan(t);
+    return t->tasks.identities ? (double)fct_head_plan_bytes(&spec) : 0;
 }
 
 // The batches ahead of the training and of the evaluation.

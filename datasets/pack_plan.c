@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "facet/rng.h"
-#include "pack_parts.h"
+#include "pack_source.h"
 #include "shard_format.h"
 
 enum { SIDE_MIN = 16, ROWS_MAX = INT32_MAX };
@@ -74,6 +74,8 @@ static void count_rows(fct_plan_draft *d)
         d->head.unmatched_landmarks -= d->landmark_of && d->landmark_of[i] >= 0;
         d->head.unmatched_units -= d->unit_of && d->unit_of[i] >= 0;
         d->head.dropped += d->layout.label[i] == FCT_LABEL_DROP;
+        d->head.filtered +=
+            d->layout.label[i] == FCT_LABEL_LISTED || d->layout.label[i] == FCT_LABEL_FEW;
         d->head.rows += is_kept(d, i);
         if (d->layout.label[i] == FCT_LABEL_ASTRAY) {
             fct_text_add_bytes(&d->scan.excluded, path, strlen(path) + 1);
@@ -168,13 +170,20 @@ static void fill_head(const fct_pack_spec *spec, fct_plan_draft *d)
         h->excluded += d->scan.excluded.data[i] == 0;
     h->excluded /= 2;
     h->ignored = d->scan.ignored;
+    h->source = (int32_t)d->scan.source;
+    h->source_bytes = d->scan.source_bytes;
+    h->source_mtime_ns = d->scan.source_mtime_ns;
+    h->listed = d->layout.listed;
+    h->few = d->layout.few;
+    h->unknown = d->layout.unknown;
+    h->min_pictures = spec->min_pictures;
 }
 
 static fct_status draft_make(const fct_pack_spec *spec, const fct_pack_tick *tick,
                              fct_plan_draft *d)
 {
     FCT_TRY(check_spec(spec));
-    FCT_TRY(fct_scan_folder(spec->input, tick, &d->scan));
+    FCT_TRY(fct_source_scan(spec->input, tick, &d->scan));
     if (d->scan.files == 0)
         return FCT_FAIL(FCT_E_ARG, "%s: holds no picture (JPEG, PNG, PGM, PPM, BMP)", spec->input);
     if (d->scan.files > ROWS_MAX)
@@ -188,7 +197,8 @@ static fct_status draft_make(const fct_pack_spec *spec, const fct_pack_tick *tic
     if (d->scan.excluded.failed)
         return FCT_FAIL_NOMEM(d->scan.excluded.size, "the list of files left out");
     if (d->head.rows == 0)
-        return FCT_FAIL(FCT_E_ARG, "%s: no picture is left to pack", spec->input);
+        return FCT_FAIL(FCT_E_ARG, "%s: no picture is left to pack%s", spec->input,
+                        d->head.filtered ? ": --leave-out and --min-pictures leave out all" : "");
     if (spec->val_share > 0)
         FCT_TRY(split_by_label(spec, d));
     count_splits(spec, d);

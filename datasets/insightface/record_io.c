@@ -286,13 +286,12 @@ fct_status fct_record_read(const fct_record_file *f, int64_t at, const char *nam
         bad = bad ? bad : check_order(&p, before);
         if (bad)
             return fail_record(name, bad);
-        if (n + (size_t)p.bytes > max_bytes)
+        size_t between = before++ > 0 ? sizeof magic : 0;
+        if (n + between + (size_t)p.bytes > max_bytes)
             return FCT_FAIL(FCT_E_FORMAT, "%s: more than the %zu bytes allowed", name, max_bytes);
-        FCT_TRY(reserve(name, n + sizeof magic + (size_t)p.bytes, buffer, capacity));
-        if (before++ > 0) {
-            memcpy(*buffer + n, magic, sizeof magic);
-            n += sizeof magic;
-        }
+        FCT_TRY(reserve(name, n + between + (size_t)p.bytes, buffer, capacity));
+        memcpy(*buffer + n, magic, between);
+        n += between;
         FCT_TRY(read_at(f, p.data, *buffer + n, (size_t)p.bytes, &got));
         if ((int64_t)got < p.bytes)
             return fail_record(name, "became shorter while it was read");

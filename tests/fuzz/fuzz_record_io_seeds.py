@@ -12,10 +12,10 @@ def payload(label, picture, more=()):
     return head + struct.pack("<%df" % len(more), *more) + picture
 
 
-def parts(*datas):
-    kinds = [0] if len(datas) == 1 else [1] + [2] * (len(datas) - 2) + [3]
+def parts(*chunks):
+    kinds = [0] if len(chunks) == 1 else [1] + [2] * (len(chunks) - 2) + [3]
     return b"".join(MAGIC + struct.pack("<I", kind << 29 | len(data)) + data + b"\0" * (-len(data) % 4)
-                    for kind, data in zip(kinds, datas))
+                    for kind, data in zip(kinds, chunks))
 
 
 picture = b"\xff\xd8\xff\xd9X"

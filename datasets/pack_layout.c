@@ -144,9 +144,10 @@ static fct_status set_kind(const fct_pack_spec *spec, fct_layout *layout, int *m
             layout->kind = (fct_pack_kind)i;
             return FCT_OK;
         }
-    return *must_guess ? FCT_OK
-                       : FCT_FAIL(FCT_E_ARG, "--format %s: auto, expression, identity or flat",
-                                  spec->format);
+    return *must_guess
+               ? FCT_OK
+               : FCT_FAIL(FCT_E_ARG, "--format %s: auto, expression, identity, flat or affectnet",
+                          spec->format);
 }
 
 static void add_name(fct_layout *layout, const char *name)

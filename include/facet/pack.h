@@ -8,16 +8,22 @@
 
 typedef struct {
     const char *input, *output;
-    const char
-        *format; // "auto", "expression" (folder per class), "identity" (folder per person), "flat"
-    const char *class_map;    // "file.json" or "a=happy,b=sad", or NULL
-    const char *landmarks;    // JSON cache or NULL
+    // "auto", "expression" (folder per class), "identity" (folder per person), "flat", "affectnet"
+    // (an official release)
+    const char *format;
+    const char *class_map; // "file.json" or "a=happy,b=sad", or NULL
+    const char *landmarks; // files of docs/formats.md, separated by commas, or NULL
+    int landmark_points;   // how many are kept of 68: 5 or 10
+    // of the pictures whose pixels the files of landmarks count; 0: of those that are packed
+    int landmarks_height, landmarks_width;
     const char *action_units; // csv or NULL
     double val_share;         // 0: one split; train gets floor((1 - val) n) of each class
     const char *split;        // name of the only split when val_share is 0 and the input has none
     uint64_t seed;
     int height, width;
     fct_fit fit;
+    int is_aligned;       // by their landmarks to ArcFace's template, instead of `fit`
+    int keeps_unmarked;   // pictures without landmarks are fitted then; else left out
     int is_jpeg, quality; // encoding
     int64_t shard_pictures;
     int stop_on_bad; // else skip: listed in bad.csv

@@ -27,6 +27,8 @@ static const char *differing_option(const fct_plan_head *a, const fct_plan_head 
         return "--size";
     if (a->fit != b->fit)
         return "--fit";
+    if (a->is_aligned != b->is_aligned || a->keeps_unmarked != b->keeps_unmarked)
+        return "--align or --no-landmarks";
     if (a->is_jpeg != b->is_jpeg || a->quality != b->quality)
         return "--encoding or --quality";
     if (a->max_pixels != b->max_pixels || a->max_bytes != b->max_bytes ||
@@ -43,7 +45,7 @@ static int is_same_row(const fct_plan_row *a, const fct_plan_row *b)
 {
     return a->size_bytes == b->size_bytes && a->mtime_ns == b->mtime_ns && a->at == b->at &&
            a->label == b->label && a->landmark == b->landmark && a->unit == b->unit &&
-           a->split == b->split;
+           a->split == b->split && a->box == b->box && a->affect == b->affect;
 }
 
 // 1 when a picture differs and is told.

@@ -144,9 +144,10 @@ static fct_status set_kind(const fct_pack_spec *spec, fct_layout *layout, int *m
             layout->kind = (fct_pack_kind)i;
             return FCT_OK;
         }
-    return *must_guess ? FCT_OK
-                       : FCT_FAIL(FCT_E_ARG, "--format %s: auto, expression, identity or flat",
-                                  spec->format);
+    return *must_guess
+               ? FCT_OK
+               : FCT_FAIL(FCT_E_ARG, "--format %s: auto, expression, identity, flat or affectnet",
+                          spec->format);
 }
 
 static void add_name(fct_layout *layout, const char *name)
@@ -230,8 +231,8 @@ fct_status fct_layout_find(const fct_scan *scan, const fct_pack_spec *spec, fct_
         FCT_TRY_GOTO(FCT_FAIL_NOMEM(folders.n * sizeof *label_of, "the labels"), status, done);
     FCT_TRY_GOTO(label_folders(&folders, spec, out, label_of), status, done);
     label_files(scan, &folders, label_of, out);
-    status = out->names.failed ? FCT_FAIL_NOMEM(out->names.size, "the labels' names")
-                               : fct_layout_filter(scan, spec, out);
+    if (out->names.failed)
+        status = FCT_FAIL_NOMEM(out->names.size, "the labels' names");
 done:
     free(label_of);
     release_folders(&folders);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "pack_fit.h"
 #include "pack_parts.h"
 #include "pack_source.h"
 
@@ -13,9 +14,6 @@
 #include <xxhash.h>
 
 enum { SLOTS_PER_THREAD = 4, RANGES = 4, REASON_BYTES = 512, POINT_MAX = 2 * 128 };
-
-// A point this near to the edge is on it.
-static const float EDGE = 1e-5f;
 
 typedef struct {
     int is_done;
@@ -54,36 +52,6 @@ typedef struct {
     uint8_t *fitted; // (H, W, 3) before it is encoded
 } thread_memory;
 
-static void set_landmarks(const fct_workers *w, slot *s)
-{
-    int n = 2 * w->plan->head->points;
-    for (int i = 0; i < n; i++) {
-        float x = s->landmark[i];
-        if (!(x >= -EDGE && x <= 1 + EDGE))
-            s->is_cut = 1;
-        s->landmark[i] = x < 0 ? 0 : x > 1 ? 1 : x;
-    }
-    s->has_landmarks = !s->is_cut;
-    if (s->is_cut)
-        memset(s->landmark, 0, (size_t)n * sizeof *s->landmark);
-}
-
-static fct_status fit_picture(const fct_workers *w, const fct_plan_row *row, const fct_image *image,
-                              uint8_t *fitted, slot *s)
-{
-    const fct_plan_head *head = w->plan->head;
-    int points = row->landmark >= 0 ? head->points : 0;
-    s->has_landmarks = s->is_cut = 0;
-    if (points)
-        memcpy(s->landmark, w->plan->point + (size_t)row->landmark * (size_t)points * 2,
-               (size_t)points * 2 * sizeof *s->landmark);
-    FCT_TRY(fct_image_fit(image, (fct_fit)head->fit, head->height, head->width,
-                          points ? s->landmark : NULL, points, fitted));
-    if (points)
-        set_landmarks(w, s);
-    return FCT_OK;
-}
-
 static fct_status make_picture(const fct_workers *w, const fct_plan_row *row, thread_memory *memory,
                                slot *s)
 {
@@ -91,13 +59,19 @@ static fct_status make_picture(const fct_workers *w, const fct_plan_row *row, th
     const char *path = w->plan->text + row->name;
     fct_image_limits limits = w->spec->limits;
     fct_image image;
-    limits.fast_height = head->height;
-    limits.fast_width = head->width;
+    if (!fct_pack_needs_whole(w->plan, row)) {
+        limits.fast_height = head->height;
+        limits.fast_width = head->width;
+    }
     const uint8_t *bytes;
     size_t n;
     FCT_TRY(fct_source_read(w->source, row, path, limits.max_bytes, &memory->file, &bytes, &n));
     FCT_TRY(fct_image_decode(bytes, n, path, &limits, &image));
-    fct_status status = fit_picture(w, row, &image, head->is_jpeg ? memory->fitted : s->picture, s);
+    fct_fitted fitted = { .landmark = s->landmark };
+    fct_status status =
+        fct_pack_fit(w->plan, row, &image, head->is_jpeg ? memory->fitted : s->picture, &fitted);
+    s->has_landmarks = fitted.has_landmarks;
+    s->is_cut = fitted.is_cut;
     fct_image_release(&image);
     FCT_TRY(status);
     if (head->is_jpeg) {

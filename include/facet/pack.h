@@ -9,10 +9,14 @@
 typedef struct {
     const char *input; // a folder of pictures, or a .rec (a folder with one), or a .bin
     const char *output;
-    const char
-        *format; // "auto", "expression" (folder per class), "identity" (folder per person), "flat"
-    const char *class_map;    // "file.json" or "a=happy,b=sad", or NULL
-    const char *landmarks;    // JSON cache or NULL
+    // "auto", "expression" (folder per class), "identity" (folder per person), "flat", "affectnet"
+    // (an official release)
+    const char *format;
+    const char *class_map; // "file.json" or "a=happy,b=sad", or NULL
+    const char *landmarks; // files of docs/formats.md, separated by commas, or NULL
+    int landmark_points;   // how many are kept of 68: 5 or 10
+    // of the pictures whose pixels the files of landmarks count; 0: of those that are packed
+    int landmarks_height, landmarks_width;
     const char *action_units; // csv or NULL
     const char *leave_out;    // file of persons to leave out, one a line, or NULL
     int64_t min_pictures;     // persons with fewer pictures are left out
@@ -21,6 +25,8 @@ typedef struct {
     uint64_t seed;
     int height, width;
     fct_fit fit;
+    int is_aligned;       // by their landmarks to ArcFace's template, instead of `fit`
+    int keeps_unmarked;   // pictures without landmarks are fitted then; else left out
     int is_jpeg, quality; // encoding
     int64_t shard_pictures;
     int stop_on_bad; // else skip: listed in bad.csv

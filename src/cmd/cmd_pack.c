@@ -11,12 +11,13 @@
 #include "facet/log.h"
 #include "facet/pack.h"
 
+enum { SIDE = 224, ALIGNED_SIDE = 112 };
 enum { RAW_SHARD_BYTES = 512 << 20, JPEG_SHARD_PICTURES = 16384 };
 
 typedef struct {
     fct_pack_spec spec;
-    const char *split, *fit, *encoding, *on_bad;
-    int64_t size, width, height, shard_pictures, max_megapixels, max_mebibytes;
+    const char *split, *fit, *encoding, *on_bad, *align, *no_landmarks, *landmarks_size;
+    int64_t size, points, width, height, shard_pictures, max_megapixels, max_mebibytes;
 } options;
 
 static fct_status peer_agree(void *ctx, fct_status mine, const char *what)
@@ -54,6 +55,21 @@ static fct_status read_split(options *o)
     return FCT_OK;
 }
 
+// "250x250", width first.
+static fct_status read_landmarks_size(options *o)
+{
+    int width, height, n = 0;
+    if (!o->landmarks_size)
+        return FCT_OK;
+    if (sscanf(o->landmarks_size, "%5dx%5d%n", &width, &height, &n) != 2 || o->landmarks_size[n] ||
+        width < 1 || height < 1)
+        return FCT_FAIL(FCT_E_ARG, "--landmarks-size %s: is not WIDTHxHEIGHT, such as 250x250",
+                        o->landmarks_size);
+    o->spec.landmarks_width = width;
+    o->spec.landmarks_height = height;
+    return FCT_OK;
+}
+
 static int choose(const char *word, const char *const *words, int n)
 {
     for (int i = 0; i < n; i++)
@@ -67,6 +83,14 @@ static fct_status fill_spec(options *o)
     static const char *const fits[] = { "crop", "pad", "stretch" };
     fct_pack_spec *s = &o->spec;
     FCT_TRY(read_split(o));
+    FCT_TRY(read_landmarks_size(o));
+    s->is_aligned = !strcmp(o->align, "arcface");
+    s->keeps_unmarked = !strcmp(o->no_landmarks, "centre");
+    s->landmark_points = (int)o->points;
+    if (s->landmark_points != 5 && s->landmark_points != 10)
+        return FCT_FAIL(FCT_E_ARG, "--points %d: 5 or 10 are kept", s->landmark_points);
+    if (!o->size)
+        o->size = s->is_aligned ? ALIGNED_SIDE : SIDE;
     s->fit = (fct_fit)choose(o->fit, fits, 3);
     s->is_jpeg = !strcmp(o->encoding, "jpeg");
     s->stop_on_bad = !strcmp(o->on_bad, "stop");
@@ -113,15 +137,17 @@ static fct_status parse(int argc, char **argv, options *out, int *done)
                   .fit = "crop",
                   .encoding = "raw",
                   .on_bad = "skip",
-                  .size = 224,
+                  .align = "none",
+                  .no_landmarks = "skip",
+                  .points = 5,
                   .max_megapixels = fct_image_default_limits.max_pixels / 1000000,
                   .max_mebibytes = (int64_t)(fct_image_default_limits.max_bytes >> 20) };
     int64_t quality = o.spec.quality, threads = 0, seed = 1;
     const fct_arg args[] = {
         { "-o|--output", FCT_ARG_STR, &o.spec.output, "DIR", 0, 0,
           "the folder of the packed set; needed" },
-        { "--format", FCT_ARG_STR, &o.spec.format, "auto|expression|identity|flat", 0, 0,
-          "a folder a class, a folder a person, pictures without labels" },
+        { "--format", FCT_ARG_STR, &o.spec.format, "auto|expression|identity|flat|affectnet", 0, 0,
+          "a folder a class, a folder a person, pictures without labels, AffectNet as given out" },
         { "--class-map", FCT_ARG_STR, &o.spec.class_map, "MAP", 0, 0,
           "classes of the folders: a=happy,b=sad,c=null or a JSON file" },
         { "--min-pictures", FCT_ARG_INT, &o.spec.min_pictures, "N", 0, 1e9,
@@ -131,18 +157,26 @@ static fct_status parse(int argc, char **argv, options *out, int *done)
         { "--split", FCT_ARG_STR, &o.split, "val=SHARE|NAME", 0, 0,
           "val=0.25 gives that share of each class to val; a name is the only split's" },
         { "--seed", FCT_ARG_INT, &seed, "N", 0, 9e15, "chooses who goes to val" },
-        { "--size", FCT_ARG_INT, &o.size, "PIXELS", 16, 8192, "sides of the stored pictures" },
+        { "--size", FCT_ARG_INT, &o.size, "PIXELS", 0, 8192,
+          "sides of the stored pictures; 0: 224, aligned 112" },
         { "--height", FCT_ARG_INT, &o.height, "PIXELS", 0, 8192, "instead of --size" },
         { "--width", FCT_ARG_INT, &o.width, "PIXELS", 0, 8192, "instead of --size" },
         { "--fit", FCT_ARG_STR, &o.fit, "crop|pad|stretch", 0, 0,
           "fill and cut the middle, fit with black around, or distort; landmarks follow" },
+        { "--align", FCT_ARG_STR, &o.align, "none|arcface", 0, 0,
+          "arcface turns, scales and shifts each face to the template by its landmarks" },
+        { "--no-landmarks", FCT_ARG_STR, &o.no_landmarks, "skip|centre", 0, 0,
+          "pictures that --align cannot: skip lists them in bad.csv, centre applies --fit" },
         { "--encoding", FCT_ARG_STR, &o.encoding, "raw|jpeg", 0, 0,
           "raw is faster to read, jpeg smaller" },
         { "--quality", FCT_ARG_INT, &quality, "N", 1, 100, "of --encoding jpeg" },
         { "--shard-size", FCT_ARG_INT, &o.shard_pictures, "PICTURES", 0, 1e9,
           "most pictures in a shard; 0: about 512 MiB of raw ones" },
         { "--landmarks", FCT_ARG_STR, &o.spec.landmarks, "FILE[,FILE]", 0, 0,
-          "JSON: path -> [[x, y], ...] of 5 or 10 points in 0..1, or null" },
+          "of each picture: JSON cache, .csv, .txt list, .npy, or a folder of .pts or .npy" },
+        { "--landmarks-size", FCT_ARG_STR, &o.landmarks_size, "WxH", 0, 0,
+          "landmarks in pixels are those of pictures of this size, not of the ones here" },
+        { "--points", FCT_ARG_INT, &o.points, "5|10", 5, 10, "kept of 68 landmarks" },
         { "--au", FCT_ARG_STR, &o.spec.action_units, "FILE", 0, 0,
           "csv: path,AU1,AU2,... of 0, 1 or empty" },
         { "--on-bad", FCT_ARG_STR, &o.on_bad, "skip|stop", 0, 0,

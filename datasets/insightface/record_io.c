@@ -289,7 +289,7 @@ fct_status fct_record_read(const fct_record_file *f, int64_t at, const char *nam
         size_t between = before++ > 0 ? sizeof magic : 0;
         if (n + between + (size_t)p.bytes > max_bytes)
             return FCT_FAIL(FCT_E_FORMAT, "%s: more than the %zu bytes allowed", name, max_bytes);
-        FCT_TRY(reserve(name, n + between + (size_t)p.bytes, buffer, capacity));
+        FCT_TRY(reserve(name, n + between + (size_t)p.bytes + 1, buffer, capacity));
         memcpy(*buffer + n, magic, between);
         n += between;
         FCT_TRY(read_at(f, p.data, *buffer + n, (size_t)p.bytes, &got));

@@ -36,14 +36,16 @@ static const char *differing_option(const fct_plan_head *a, const fct_plan_head 
         return "--max-megapixels or --max-mebibytes";
     if (a->kind != b->kind)
         return "--format";
+    if (a->min_pictures != b->min_pictures)
+        return "--min-pictures";
     return NULL;
 }
 
 static int is_same_row(const fct_plan_row *a, const fct_plan_row *b)
 {
-    return a->size_bytes == b->size_bytes && a->mtime_ns == b->mtime_ns && a->label == b->label &&
-           a->landmark == b->landmark && a->unit == b->unit && a->split == b->split &&
-           a->box == b->box && a->affect == b->affect;
+    return a->size_bytes == b->size_bytes && a->mtime_ns == b->mtime_ns && a->at == b->at &&
+           a->label == b->label && a->landmark == b->landmark && a->unit == b->unit &&
+           a->split == b->split && a->box == b->box && a->affect == b->affect;
 }
 
 // 1 when a picture differs and is told.
@@ -79,9 +81,12 @@ void fct_plan_tell_difference(const fct_plan *old, const fct_plan *now, fct_text
         return;
     }
     if (strcmp(old->source, now->source) != 0)
-        fct_text_add(out, "it packed the folder %s", old->source);
+        fct_text_add(out, "it packed %s", old->source);
     else if (option)
         fct_text_add(out, "%s is another", option);
+    else if (old->head->source_bytes != now->head->source_bytes ||
+             old->head->source_mtime_ns != now->head->source_mtime_ns)
+        fct_text_add(out, "%s has changed since", now->source);
     else if (!tell_picture(old, now, out))
         fct_text_add(out, "the shard size, labels or what is left out is another");
 }

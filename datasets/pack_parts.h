@@ -18,16 +18,25 @@ typedef struct {
     void *ctx;
 } fct_pack_tick;
 
-// ---- scan: what lies under the input folder
+// ---- scan: what lies under the input folder, or in the one file that holds all pictures
+
+typedef enum {
+    FCT_SOURCE_FOLDER,
+    FCT_SOURCE_RECORDS, // .rec
+    FCT_SOURCE_BIN      // .bin of a verification set
+} fct_source_kind;
 
 typedef struct {
     size_t name; // offset of its path in scan->names, relative to the input, '/' between parts
     int64_t size_bytes, mtime_ns;
+    int64_t at; // its place in the file that holds all pictures, 0 in a folder
 } fct_scan_file;
 
 typedef struct {
-    fct_text names;      // paths, each closed by 0
-    fct_scan_file *file; // sorted by the bytes of their paths
+    fct_source_kind source;
+    int64_t source_bytes, source_mtime_ns; // of the file that holds all pictures, else 0
+    fct_text names;                        // paths, each closed by 0
+    fct_scan_file *file;                   // sorted by the bytes of their paths
     size_t files, capacity;
     fct_text excluded; // path 0 reason 0 ... of what is never opened, sorted
     int64_t ignored;   // files that are no pictures
@@ -35,6 +44,15 @@ typedef struct {
 
 // Not collective. Follows no symbolic link below `input`. E_IO when a folder cannot be read.
 fct_status fct_scan_folder(const char *input, const fct_pack_tick *tick, fct_scan *out);
+// The pictures of a .rec, named LABEL/KEY.jpg. E_FORMAT when an .idx beside it names what is not
+// there.
+fct_status fct_scan_records(const char *path, const fct_pack_tick *tick, fct_scan *out);
+// For those that fill a scan: a picture; something left out, and why; at the end, the order of
+// paths.
+fct_status fct_scan_add(fct_scan *scan, const char *path, int64_t size_bytes, int64_t mtime_ns,
+                        int64_t at);
+void fct_scan_exclude(fct_scan *scan, const char *path, const char *reason);
+fct_status fct_scan_sort(fct_scan *scan);
 void fct_scan_release(fct_scan *scan);
 const char *fct_scan_path(const fct_scan *scan, size_t i);
 
@@ -45,16 +63,20 @@ enum {
     FCT_LABEL_NONE = -1,
     FCT_LABEL_DROP = -2,   // the class map leaves it out
     FCT_LABEL_ASTRAY = -3, // lies in no class folder
-    FCT_LABEL_TOLD = -4    // left out and counted, or why is among what the scan excluded
+    FCT_LABEL_TOLD = -4,   // left out and counted, or why is among what the scan excluded
+    FCT_LABEL_LISTED = -5, // of a person that spec->leave_out names
+    FCT_LABEL_FEW = -6     // of a person with fewer pictures than spec->min_pictures
 };
 
 typedef struct {
     fct_pack_kind kind;
-    int has_splits; // the input's first folder level names the split
-    int labels;     // classes or persons
-    fct_text names; // the labels' names, each closed by 0
-    int32_t *label; // one a file of the scan
-    int8_t *split;  // one a file: index into fct_pack_split_names
+    int has_splits;  // the input's first folder level names the split
+    int labels;      // classes or persons
+    fct_text names;  // the labels' names, each closed by 0
+    int32_t *label;  // one a file of the scan
+    int8_t *split;   // one a file: index into fct_pack_split_names
+    int listed, few; // persons left out by their names, and since they have few pictures
+    int unknown;     // names of spec->leave_out that no person has
 } fct_layout;
 
 extern const char *const fct_pack_split_names[FCT_PACK_SPLITS_MAX]; // train val test
@@ -62,6 +84,9 @@ extern const char *const fct_pack_split_names[FCT_PACK_SPLITS_MAX]; // train val
 // Not collective. E_ARG names the folder that does not fit, with the nearest alias.
 fct_status fct_layout_find(const fct_scan *scan, const fct_pack_spec *spec, fct_layout *out);
 void fct_layout_release(fct_layout *layout);
+// Leaves persons out as spec->leave_out and spec->min_pictures say; those that stay are numbered
+// from 0.
+fct_status fct_layout_filter(const fct_scan *scan, const fct_pack_spec *spec, fct_layout *layout);
 
 // The classes that folder names stand for, by the aliases or by a class map.
 typedef struct fct_class_map fct_class_map;
@@ -124,11 +149,11 @@ void fct_unit_table_release(fct_unit_table *table);
 // ---- plan: everything that decides what the shards hold, as one file that all ranks map
 
 typedef struct {
-    uint64_t name; // offset in plan->text
-    int64_t size_bytes, mtime_ns;
-    int32_t label, landmark, unit; // rows of the tables, -1 none
+    uint64_t name;                    // offset in plan->text
+    int64_t size_bytes, mtime_ns, at; // as in fct_scan_file
+    int32_t label, landmark, unit;    // rows of the tables, -1 none
     int32_t split;
-    int32_t box, affect; // rows of the tables, -1 none
+    int32_t box, affect; // as label
 } fct_plan_row;
 
 typedef struct {
@@ -143,8 +168,10 @@ typedef struct {
     int32_t kind, labels, points, units;
     int32_t height, width, fit, is_jpeg, quality, splits;
     int32_t is_aligned, keeps_unmarked, in_pixels, has_affect;
+    int32_t source, listed, few, unknown; // fct_source_kind; as in fct_layout
+    int64_t source_bytes, source_mtime_ns, min_pictures;
     int64_t max_pixels, max_bytes, max_scans;
-    int64_t rows, excluded, ignored, dropped, unmatched_landmarks, unmatched_units;
+    int64_t rows, excluded, ignored, dropped, filtered, unmatched_landmarks, unmatched_units;
     int64_t unmarked;                  // left out since they have no landmarks
     int64_t expressionless[3];         // AffectNet's none, uncertain, no face; all are in `dropped`
     int64_t unlisted, unmatched_faces; // pictures in no list of faces; faces of no picture

@@ -9,7 +9,7 @@
 #include "affectnet/affectnet.h"
 #include "facet/align.h"
 #include "facet/rng.h"
-#include "pack_parts.h"
+#include "pack_source.h"
 #include "shard_format.h"
 
 enum { SIDE_MIN = 16, ROWS_MAX = INT32_MAX };
@@ -80,30 +80,29 @@ static int is_kept(const fct_plan_draft *d, size_t i)
     return d->layout.label[i] >= FCT_LABEL_NONE;
 }
 
-static void exclude(fct_plan_draft *d, const char *path, const char *reason)
+static void drop_unmarked(const fct_pack_spec *spec, fct_plan_draft *d)
 {
-    fct_text_add_bytes(&d->scan.excluded, path, strlen(path) + 1);
-    fct_text_add_bytes(&d->scan.excluded, reason, strlen(reason) + 1);
+    for (size_t i = 0; i < d->scan.files && spec->is_aligned && !spec->keeps_unmarked; i++)
+        if (is_kept(d, i) && d->landmark_of[i] < 0) {
+            fct_scan_exclude(&d->scan, fct_scan_path(&d->scan, i),
+                             "has no landmarks to align it by");
+            d->layout.label[i] = FCT_LABEL_TOLD;
+            d->head.unmarked++;
+        }
 }
 
 static void count_rows(const fct_pack_spec *spec, fct_plan_draft *d)
 {
-    static const char astray[] = "lies in no class folder",
-                      unmarked[] = "has no landmarks to align it by";
     d->head.unmatched_landmarks = spec->landmarks ? (int64_t)d->landmarks.keys.keys : 0;
     d->head.unmatched_units = (int64_t)d->units.keys.keys;
     for (size_t i = 0; i < d->scan.files; i++) {
-        const char *path = fct_scan_path(&d->scan, i);
         d->head.unmatched_landmarks -= spec->landmarks && d->landmark_of[i] >= 0;
         d->head.unmatched_units -= d->unit_of && d->unit_of[i] >= 0;
         d->head.dropped += d->layout.label[i] == FCT_LABEL_DROP;
+        d->head.filtered +=
+            d->layout.label[i] == FCT_LABEL_LISTED || d->layout.label[i] == FCT_LABEL_FEW;
         if (d->layout.label[i] == FCT_LABEL_ASTRAY)
-            exclude(d, path, astray);
-        if (spec->is_aligned && !spec->keeps_unmarked && is_kept(d, i) && d->landmark_of[i] < 0) {
-            exclude(d, path, unmarked);
-            d->layout.label[i] = FCT_LABEL_TOLD;
-            d->head.unmarked++;
-        }
+            fct_scan_exclude(&d->scan, fct_scan_path(&d->scan, i), "lies in no class folder");
         d->head.rows += is_kept(d, i);
     }
 }
@@ -198,6 +197,13 @@ static void fill_head(const fct_pack_spec *spec, fct_plan_draft *d)
         h->excluded += d->scan.excluded.data[i] == 0;
     h->excluded /= 2;
     h->ignored += d->scan.ignored; // less what an official set's own files were taken for
+    h->source = (int32_t)d->scan.source;
+    h->source_bytes = d->scan.source_bytes;
+    h->source_mtime_ns = d->scan.source_mtime_ns;
+    h->listed = d->layout.listed;
+    h->few = d->layout.few;
+    h->unknown = d->layout.unknown;
+    h->min_pictures = spec->min_pictures;
 }
 
 // What the folders or an official set's own files say.
@@ -218,7 +224,7 @@ static fct_status draft_make(const fct_pack_spec *spec, const fct_pack_tick *tic
 {
     FCT_TRY(check_spec(spec));
     FCT_TRY(check_align(spec));
-    FCT_TRY(fct_scan_folder(spec->input, tick, &d->scan));
+    FCT_TRY(fct_source_scan(spec->input, tick, &d->scan));
     if (d->scan.files == 0)
         return FCT_FAIL(FCT_E_ARG, "%s: holds no picture (JPEG, PNG, PGM, PPM, BMP)", spec->input);
     if (d->scan.files > ROWS_MAX)
@@ -231,11 +237,14 @@ static fct_status draft_make(const fct_pack_spec *spec, const fct_pack_tick *tic
     if (spec->is_aligned && !d->landmark_of)
         return FCT_FAIL(FCT_E_ARG, "--align: the pictures have no landmarks to align them by\n"
                                    "name a file of them with --landmarks");
+    drop_unmarked(spec, d);
+    FCT_TRY(fct_layout_filter(&d->scan, spec, &d->layout));
     count_rows(spec, d);
     if (d->scan.excluded.failed)
         return FCT_FAIL_NOMEM(d->scan.excluded.size, "the list of files left out");
     if (d->head.rows == 0)
-        return FCT_FAIL(FCT_E_ARG, "%s: no picture is left to pack", spec->input);
+        return FCT_FAIL(FCT_E_ARG, "%s: no picture is left to pack%s", spec->input,
+                        d->head.filtered ? ": --leave-out and --min-pictures leave out all" : "");
     if (spec->val_share > 0)
         FCT_TRY(split_by_label(spec, d));
     count_splits(spec, d);

@@ -80,6 +80,7 @@ static void put_rows(writer *w, const fct_plan_draft *d)
         fct_plan_row row = { name,
                              d->scan.file[i].size_bytes,
                              d->scan.file[i].mtime_ns,
+                             d->scan.file[i].at,
                              d->layout.label[i],
                              d->landmark_of ? d->landmark_of[i] : -1,
                              d->unit_of ? d->unit_of[i] : -1,

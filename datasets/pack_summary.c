@@ -149,6 +149,13 @@ static void tell_left_out(const fct_plan *plan, int64_t bad, fct_text *out)
                      (long long)h->unlisted);
     if (h->unmatched_faces)
         fct_text_add(out, "listed faces of no picture here: %lld\n", (long long)h->unmatched_faces);
+    if (h->filtered)
+        fct_text_add(out,
+                     "left out: %lld pictures of %d persons on the list and %d with fewer than "
+                     "%lld pictures\n",
+                     (long long)h->filtered, h->listed, h->few, (long long)h->min_pictures);
+    if (h->unknown)
+        fct_text_add(out, "names on the list that no person here has: %d\n", h->unknown);
     if (h->ignored)
         fct_text_add(out, "other files, not looked at: %lld\n", (long long)h->ignored);
     if (h->unmatched_landmarks)

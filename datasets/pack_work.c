@@ -8,7 +8,7 @@
 
 #include "pack_fit.h"
 #include "pack_parts.h"
-#include "pack_read.h"
+#include "pack_source.h"
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
@@ -38,7 +38,7 @@ struct fct_workers {
     int64_t ranges;
     int64_t n, taken, given; // rows added, begun by threads, handed out
     int is_stopped, is_held; // is_held: row given-1 is still with the caller
-    fct_input_folder *folder;
+    fct_source *source;
     slot *slot;
     int slots, threads;
     pthread_t *thread;
@@ -63,8 +63,10 @@ static fct_status make_picture(const fct_workers *w, const fct_plan_row *row, th
         limits.fast_height = head->height;
         limits.fast_width = head->width;
     }
-    FCT_TRY(fct_input_read(w->folder, path, limits.max_bytes, &memory->file));
-    FCT_TRY(fct_image_decode(memory->file.data, memory->file.bytes, path, &limits, &image));
+    const uint8_t *bytes;
+    size_t n;
+    FCT_TRY(fct_source_read(w->source, row, path, limits.max_bytes, &memory->file, &bytes, &n));
+    FCT_TRY(fct_image_decode(bytes, n, path, &limits, &image));
     fct_fitted fitted = { .landmark = s->landmark };
     fct_status status =
         fct_pack_fit(w->plan, row, &image, head->is_jpeg ? memory->fitted : s->picture, &fitted);
@@ -181,7 +183,7 @@ fct_status fct_workers_create(const fct_pack_spec *spec, const fct_plan *plan, f
         if (!w->slot[i].picture)
             FCT_TRY_GOTO(FCT_FAIL_NOMEM(bytes, "a picture"), status, fail);
     }
-    FCT_TRY_GOTO(fct_input_open(spec->input, &w->folder), status, fail);
+    FCT_TRY_GOTO(fct_source_open(spec->input, plan->head, &w->source), status, fail);
     FCT_TRY_GOTO(start_threads(w, threads), status, fail);
     *out = w;
     return FCT_OK;
@@ -202,7 +204,7 @@ void fct_workers_destroy(fct_workers *w)
         pthread_join(w->thread[i], NULL);
     for (int i = 0; w->slot && i < w->slots; i++)
         free(w->slot[i].picture);
-    fct_input_close(w->folder);
+    fct_source_close(w->source);
     pthread_cond_destroy(&w->space);
     pthread_cond_destroy(&w->ready);
     pthread_mutex_destroy(&w->lock);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Picture folders -> HDF5 shards (docs/formats.md).
+// Picture folders, RecordIO and verification sets -> HDF5 shards (docs/formats.md).
 #ifndef FACET_PACK_H
 #define FACET_PACK_H
 
@@ -7,7 +7,8 @@
 #include "text.h"
 
 typedef struct {
-    const char *input, *output;
+    const char *input; // a folder of pictures, or a .rec (a folder with one), or a .bin
+    const char *output;
     // "auto", "expression" (folder per class), "identity" (folder per person), "flat", "affectnet"
     // (an official release)
     const char *format;
@@ -17,6 +18,8 @@ typedef struct {
     // of the pictures whose pixels the files of landmarks count; 0: of those that are packed
     int landmarks_height, landmarks_width;
     const char *action_units; // csv or NULL
+    const char *leave_out;    // file of persons to leave out, one a line, or NULL
+    int64_t min_pictures;     // persons with fewer pictures are left out
     double val_share;         // 0: one split; train gets floor((1 - val) n) of each class
     const char *split;        // name of the only split when val_share is 0 and the input has none
     uint64_t seed;

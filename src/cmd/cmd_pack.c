@@ -150,6 +150,10 @@ static fct_status parse(int argc, char **argv, options *out, int *done)
           "a folder a class, a folder a person, pictures without labels, AffectNet as given out" },
         { "--class-map", FCT_ARG_STR, &o.spec.class_map, "MAP", 0, 0,
           "classes of the folders: a=happy,b=sad,c=null or a JSON file" },
+        { "--min-pictures", FCT_ARG_INT, &o.spec.min_pictures, "N", 0, 1e9,
+          "persons with fewer pictures are left out" },
+        { "--leave-out", FCT_ARG_STR, &o.spec.leave_out, "FILE", 0, 0,
+          "persons to leave out, one a line: names of folders, or labels of a .rec" },
         { "--split", FCT_ARG_STR, &o.split, "val=SHARE|NAME", 0, 0,
           "val=0.25 gives that share of each class to val; a name is the only split's" },
         { "--seed", FCT_ARG_INT, &seed, "N", 0, 9e15, "chooses who goes to val" },
@@ -188,8 +192,9 @@ static fct_status parse(int argc, char **argv, options *out, int *done)
     };
     const fct_arg_table table = {
         .usage = "facet pack INPUT -o DIR [options]",
-        .about = "Turns a folder of pictures into HDF5 shards. Under mpirun or srun, all ranks "
-                 "take part.",
+        .about = "Turns pictures into HDF5 shards. INPUT is a folder of pictures, or train.rec "
+                 "(RecordIO) "
+                 "or its folder. Under mpirun or srun, all ranks take part.",
         .arg = args,
         .n = sizeof args / sizeof *args,
         .min_positional = 1,

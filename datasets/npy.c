@@ -173,13 +173,17 @@ static fct_status read_header(scanner *s, fct_npy *out)
 static fct_status check_data(const fct_npy *npy, size_t left)
 {
     size_t most = left / (size_t)npy->item_bytes, count = 1;
+    int is_short = most < 1;
     for (int i = 0; i < npy->rank; i++) {
-        if (npy->dim[i] && count > most / npy->dim[i])
-            return FCT_FAIL(FCT_E_FORMAT,
-                            "%s: is cut off: its header says more numbers than its %zu bytes hold",
-                            npy->name, left);
+        is_short = npy->dim[i] && count > most / npy->dim[i];
         count *= npy->dim[i];
+        if (is_short || !count)
+            break;
     }
+    if (is_short)
+        return FCT_FAIL(FCT_E_FORMAT,
+                        "%s: is cut off: its header says more numbers than its %zu bytes hold",
+                        npy->name, left);
     if (count * (size_t)npy->item_bytes != left)
         return FCT_FAIL(FCT_E_FORMAT, "%s: its header says %zu bytes of numbers, %zu follow",
                         npy->name, count * (size_t)npy->item_bytes, left);

@@ -196,7 +196,7 @@ static void fill_head(const fct_pack_spec *spec, fct_plan_draft *d)
     for (size_t i = 0; i < d->scan.excluded.size; i++)
         h->excluded += d->scan.excluded.data[i] == 0;
     h->excluded /= 2;
-    h->ignored += d->scan.ignored; // less what an official set's own files were taken for
+    h->ignored = d->scan.ignored;
     h->source = (int32_t)d->scan.source;
     h->source_bytes = d->scan.source_bytes;
     h->source_mtime_ns = d->scan.source_mtime_ns;

@@ -4,7 +4,7 @@
 find_program(FCT_CLANG clang-14)
 set(fct_fuzz_flags -std=c11 -D_GNU_SOURCE -DFACET_VERSION="fuzz" -g -O1 -fno-omit-frame-pointer
     -fsanitize=address,undefined -fno-sanitize-recover=undefined -I${CMAKE_SOURCE_DIR}/include
-    -I${CMAKE_SOURCE_DIR})
+    -I${CMAKE_SOURCE_DIR} -I${CMAKE_SOURCE_DIR}/datasets)
 
 # Whether clang is there with its runtime: a package of its own.
 set(FCT_HAS_FUZZER FALSE)

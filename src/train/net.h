@@ -33,7 +33,8 @@ typedef struct {
     } train[4]; // slices of `batch` and of `tail`, each of at most two sizes
     int trains;
     fct_graph *eval;
-    int log_var; // its parameter, -1: none
+    int log_var;  // its parameter, -1: none
+    int features; // of the embedding
 } fct_net;
 
 // Collective when training (the buckets).

@@ -201,6 +201,11 @@ fct_status fct_state_read_weights(const fct_blobs *state, fct_params *params);
 int fct_state_has_ema(const fct_blobs *state);
 fct_status fct_state_read_ema(const fct_blobs *state, fct_params *params);
 
+// state_model.c. Not collective. The trunk, input and normalisation of a checkpoint's network,
+// without heads; the strings are the options'. E_FORMAT; `taken` is for the message.
+fct_status fct_state_describe_model(const fct_blobs *state, const fct_options *o, const char *taken,
+                                    fct_model_spec *out);
+
 // resume_options.c. Not collective. E_ARG when the options name other steps than the checkpoint's
 // did; other differences are told by rank 0.
 fct_status fct_resume_check_options(const fct_trainer *t, const fct_blobs *state);

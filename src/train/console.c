@@ -88,6 +88,9 @@ void fct_console_start(const fct_trainer *t)
              m->height, m->width, (double)count_parameters(t, 0) / 1e6,
              (double)count_parameters(t, 1) / 1e6);
     fact("model", line);
+    fct_freeze_words(t, line);
+    if (line[0])
+        fact("frozen", line);
     balance_fact(t);
     snprintf(
         line, sizeof line, "%lld training pictures, %lld to evaluate, %d classes, %d landmarks",

@@ -149,6 +149,7 @@ fct_status fct_trainer_step(fct_trainer *t, fct_step_report *out)
     *out = (fct_step_report){ 0 };
     t->suspects.n = 0;
     fct_watchdog_phase(t->comm, FCT_PHASE_STEP, t->at.step + 1);
+    FCT_TRY(or_cancel(t, fct_freeze_follow(t)));
     FCT_TRY(train_batches(t, parts, &sums, &out->stop));
     FCT_TRY(t->way->sum_gradients(t, &out->waited_comm_s));
     FCT_TRY(or_cancel(t, look_for_bad(t, &sums, &out->norm)));

@@ -95,6 +95,8 @@ struct fct_trainer {
     fct_outputs outputs;
     fct_optim *optim;
     fct_schedule_spec schedule;
+    int64_t thaw_step; // optimiser steps with init.freeze_epochs' part frozen; 0: none
+    int64_t thawed_at; // steps that the optimiser had taken when it began to train; -1: not yet
     fct_buffer
         *accumulated; // gradients of the parts before the last; NULL unless train.accumulate > 1
     fct_evaluator *evaluator;
@@ -135,6 +137,12 @@ void fct_suspects_add(fct_trainer *t, const fct_batch *b);
 // watch.c. Collective. The watchdog with the limits of the options.
 fct_status fct_watch_start(fct_comm *c, const fct_options *o, fct_watchdog **out);
 
+// freeze.c. Not collective; all ranks do the same.
+const char *fct_freeze_part(const fct_options *o); // what is frozen first; NULL: nothing thaws
+void fct_freeze_plan(fct_trainer *t);              // thaw_step
+fct_status fct_freeze_follow(fct_trainer *t);      // what trains in the step at t->at
+void fct_freeze_words(const fct_trainer *t, char out[160]); // "" when nothing thaws
+
 // step.c. Collective. One optimiser step from train.accumulate loader batches.
 typedef struct {
     double loss[FCT_MAX_TASKS], total, norm, rate, waited_comm_s;
@@ -173,12 +181,16 @@ void fct_trainer_advice(const fct_trainer *t, char out[FCT_PATH_MAX + 128]);
 double fct_state_bytes(const fct_trainer *t); // not collective, about what a checkpoint takes
 fct_status fct_state_collect(fct_trainer *t, fct_blobs *state);   // not collective, a copy
 fct_status fct_trainer_restore(fct_trainer *t, const char *path); // collective, exact resume
-// Collective. The network's weights, or their moving average where there is one.
-fct_status fct_trainer_start_from(fct_trainer *t, const char *path);
+int fct_state_has_shape(const fct_blob *b, const fct_param *q);   // float32 of q's dimensions
 fct_status fct_state_read_weights(const fct_blobs *state, fct_params *params);
 // The moving average of the weights in place of the weights, where there is one.
 int fct_state_has_ema(const fct_blobs *state);
 fct_status fct_state_read_ema(const fct_blobs *state, fct_params *params);
+
+// init_from.c. Collective. The weights of the checkpoint `path`, or their moving average where
+// there is one, as far as they fit by name and shape; says what did not, in words and in
+// RUN/init.txt. E_ARG: not a checkpoint, or less than init.least_share of the backbone fits.
+fct_status fct_trainer_start_from(fct_trainer *t, const char *path);
 
 // resume_options.c. Not collective. E_ARG when the options name other steps than the checkpoint's
 // did; other differences are told by rank 0.

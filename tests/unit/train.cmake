@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+fct_unit_test(test_init_match LINKS facet_train)

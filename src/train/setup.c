@@ -185,7 +185,8 @@ static fct_status make_sampler(fct_trainer *t)
     FCT_TRY(fct_sampler_parse(o->sampler_kind, &s.kind));
     FCT_TRY(create_samplers(t, &s));
     t->picture = calloc((size_t)s.batch, sizeof *t->picture);
-    if (!t->picture)
+    t->people = calloc((size_t)s.batch, sizeof *t->people);
+    if (!t->picture || !t->people)
         return FCT_FAIL_NOMEM((size_t)s.batch * sizeof *t->picture, "a batch's numbers");
     t->batches = fct_sampler_steps(t->sampler);
     t->steps = (t->batches + o->train_accumulate - 1) / o->train_accumulate;
@@ -405,6 +406,7 @@ void fct_trainer_destroy(fct_trainer *t)
     fct_sampler_destroy(t->sampler);
     fct_sampler_destroy(t->plan);
     free(t->picture);
+    free(t->people);
     fct_augment_destroy(t->augment);
     fct_outputs_release(&t->outputs);
     fct_optim_destroy(t->optim);

@@ -150,6 +150,8 @@ static fct_status add_position(fct_blobs *state, const fct_trainer *t)
     double spent[2] = { t->seconds, t->waited_s };
     int64_t two = 2;
     FCT_TRY(fct_blobs_add(state, "train/seconds", FCT_BLOB_F64, 1, &two, spent));
+    int64_t health = sizeof t->health / sizeof(double);
+    FCT_TRY(fct_blobs_add(state, "train/health", FCT_BLOB_F64, 1, &health, &t->health));
     FCT_TRY(fct_blobs_add(state, "train/best", FCT_BLOB_F64, 1, &one, &t->best));
     FCT_TRY(
         fct_blobs_add(state, "train/initial_losses", FCT_BLOB_F64, 1, &tasks, t->tasks.initial));
@@ -190,10 +192,14 @@ static fct_status take_array(const fct_blobs *state, const char *name, void *out
     return FCT_OK;
 }
 
-// Checkpoints older than init.freeze_epochs have none. With the border moved behind where the
-// training stands it is yet to come.
-static void take_thaw(fct_trainer *t, const fct_blobs *state)
+// What checkpoints of older versions lack. With the border of init.freeze_epochs moved behind where
+// the training stands it is yet to come.
+static void take_newer(fct_trainer *t, const fct_blobs *state)
 {
+    const fct_blob *health = fct_blobs_find(state, "train/health");
+    if (health && fct_blob_bytes(health) == sizeof t->health)
+        memcpy(&t->health, health->data, sizeof t->health);
+    fct_health_mend(&t->health);
     const fct_blob *b = fct_blobs_find(state, "train/thawed_at");
     if (b && fct_blob_bytes(b) == sizeof t->thawed_at && t->at.step >= t->thaw_step)
         memcpy(&t->thawed_at, b->data, sizeof t->thawed_at);
@@ -218,7 +224,7 @@ static fct_status take_position(fct_trainer *t, const fct_blobs *state)
                                    "give data.path as it was, or start a new run with init.from");
     t->at = (fct_position){ place[0], place[1], place[2], place[3] };
     fct_optim_set_steps(t->optim, place[PLACE_OPTIM_STEPS]);
-    take_thaw(t, state);
+    take_newer(t, state);
     fct_text_release(&t->run.metrics);
     if (history)
         fct_text_add_bytes(&t->run.metrics, history->data,

@@ -12,6 +12,7 @@
 #include "facet/stage.h"
 #include "facet/train.h"
 #include "facet/watchdog.h"
+#include "health.h"
 #include "run_dir.h"
 
 typedef struct {       // where the training stands; saved with every checkpoint
@@ -84,6 +85,7 @@ struct fct_trainer {
     fct_sampler
         *plan; // the same order again, for the denominators: the loader's threads own `sampler`
     int64_t *picture;  // (one loader batch) numbers, from the plan
+    int64_t *people;   // (one loader batch) to count its people with
     int64_t step_rows; // pictures of the optimiser step under way
 
     fct_cores cores;
@@ -109,6 +111,7 @@ struct fct_trainer {
     fct_sums sums; // of this epoch so far
     double best;   // best value so far that is saved or being saved, larger is better; NaN before
     int64_t steps_here;       // taken by this process
+    fct_health health;        // equal on all ranks
     double seconds, waited_s; // of this epoch so far, stretches before a resume included
 
     fct_slurm_job job;
@@ -151,6 +154,19 @@ typedef struct {
     fct_stop stop;  // what some rank was asked to do after this step
 } fct_step_report;
 fct_status fct_trainer_step(fct_trainer *t, fct_step_report *out);
+// health_watch.c. Not collective; all ranks do the same. A loader batch whose picture numbers are
+// these; the step that was just taken; the end of an epoch, after which rank 0 tells new findings.
+void fct_health_batch(fct_trainer *t, const int64_t *picture, int64_t n);
+void fct_health_step(fct_trainer *t, const fct_step_report *r);
+void fct_health_end_epoch(fct_trainer *t);
+// Of the epoch so far: pictures a person in a batch, the norm of its first and last steps; or NaN.
+double fct_health_images(const fct_trainer *t);
+double fct_health_norm_first(const fct_trainer *t);
+double fct_health_norm_last(const fct_trainer *t);
+// Different persons on these n pictures, `*pictures` of which show one; scratch (n).
+int64_t fct_count_people(const fct_mix *mix, const int64_t *picture, int64_t n, int64_t *scratch,
+                         int64_t *pictures);
+
 // bad_step.c. Collective. The step was skipped on all ranks: says which parameters and pictures
 // were bad; after train.nan_limit such steps in a row E_DIVERGED, and a file in the run directory.
 fct_status fct_trainer_skipped(fct_trainer *t, const fct_step_report *r);
@@ -210,6 +226,9 @@ void fct_console_epoch(const fct_trainer *t, const fct_evaluation *val);
 fct_status fct_metrics_add(fct_trainer *t, const fct_evaluation *val, double rate); // metrics.csv
 // steps.csv; a failure (a full disk) is told once and costs nothing else.
 void fct_steps_add(fct_trainer *t, const fct_step_report *r, double seconds);
-void fct_dry_run_print(const fct_trainer *t);
+fct_status fct_dry_run_print(fct_trainer *t); // E_NOMEM
+// people_report.c, rank 0. Not collective. What the sampler makes of the data's people, to stdout
+// and in words; nothing when it has none. E_NOMEM.
+fct_status fct_people_print(fct_trainer *t);
 
 #endif

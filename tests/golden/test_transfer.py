@@ -17,12 +17,12 @@ def small(top, name, *more):
 
 
 def fates(run):
-    """init.txt as a table: name here (or in the file) -> its row."""
+    """init.txt as a table: name here (or in the file, after "file:") -> its row."""
     lines = open(os.path.join(run, "init.txt")).read().splitlines()
     assert lines[0].startswith("# ") and lines[1].startswith("# backbone_share "), lines[:2]
     head = lines[2].split("\t")
     rows = [dict(zip(head, line.split("\t"))) for line in lines[3:]]
-    return float(lines[1].split()[-1]), {(r["name"] if r["name"] != "-" else r["name_in_file"]): r for r in rows}
+    return float(lines[1].split()[-1]), {(r["name"] if r["name"] != "-" else "file:" + r["name_in_file"]): r for r in rows}
 
 
 def start(top, name, packed, source, *more, want=75, ranks=1):
@@ -54,7 +54,7 @@ def main():
         assert share == 1 and "100.0% of the backbone's values" in err and "32 x 32, these are 48 x 48" in err, err
         taken = check_bits(run, first, table)
         assert len(taken) > 60 and "projection.weight" in taken and "landmark_head.weight" in taken, taken
-        assert table["expression_head.weight"]["fate"] == "unexpected" and "2 unexpected" in err, err
+        assert table["file:expression_head.weight"]["fate"] == "unexpected" and "2 unexpected" in err, err
 
         # And back again: the head of the tasks that it does not have is new.
         facet("train", *SMALL, "train.epochs=1", "data.path=" + people, "run.dir=" + second, "init.from=" + first)
@@ -80,7 +80,7 @@ def main():
             for i, name in enumerate(names):
                 os.rename(os.path.join(raw, "expression", name), os.path.join(renamed, "kind%d" % i))
             facet("pack", renamed, "-o", os.path.join(top, "kinds"), "--size", 32, "--split", "val=0.25",
-                  "--format", "expression")
+                  "--format", "expression", "--class-map", ",".join("kind%d=mood%d" % (i, i) for i in range(len(names))))
         run, err = start(top, "kinds-run", os.path.join(top, "kinds"), first)
         _, table = fates(run)
         assert len(names) == 8 and table["expression_head.weight"]["fate"] == "classes", table["expression_head.weight"]

@@ -70,14 +70,6 @@ static fct_status collect(char *const *path, int n, fct_runs *all)
 
 // ---- as JSON
 
-static void add_number(fct_text *out, double x)
-{
-    if (isfinite(x))
-        fct_text_add(out, "%.9g", x);
-    else
-        fct_text_add(out, "null");
-}
-
 static void run_json(const fct_runs *all, const fct_run *r, fct_text *out)
 {
     const fct_run_metrics *m = &r->metrics;
@@ -96,7 +88,7 @@ static void run_json(const fct_runs *all, const fct_run *r, fct_text *out)
     fct_text_add(out, "},\"last\":{");
     for (int k = 0; k < FCT_METRICS_BEST && m->best[k].name; k++) {
         fct_text_add(out, "%s\"%s\":", k ? "," : "", m->best[k].name);
-        add_number(out, fct_run_metrics_last(m, m->best[k].name));
+        fct_runs_add_number(out, fct_run_metrics_last(m, m->best[k].name));
     }
     fct_text_add(out, "},\"best\":{");
     for (int k = 0; k < FCT_METRICS_BEST && m->best[k].name; k++) {

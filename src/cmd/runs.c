@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reads run directories, and finds the options in which they differ.
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -152,4 +153,12 @@ void fct_runs_find_keys(fct_runs *all, int most, int (*is_wanted)(const char *ke
         memcpy(all->key[all->keys], key, sizeof key);
         all->line[all->keys++] = line;
     }
+}
+
+void fct_runs_add_number(fct_text *out, double x)
+{
+    if (isfinite(x))
+        fct_text_add(out, "%.9g", x);
+    else
+        fct_text_add(out, "null");
 }

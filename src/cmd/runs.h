@@ -39,5 +39,7 @@ void fct_runs_release(fct_runs *all);
 void fct_runs_find_keys(fct_runs *all, int most, int (*is_wanted)(const char *key));
 // The run's value of key number k, without quotes; "" when it has no configuration.
 void fct_run_value(const fct_runs *all, const fct_run *r, int k, char out[FCT_RUN_VALUE]);
+// The number as JSON, null when it is none.
+void fct_runs_add_number(fct_text *out, double x);
 
 #endif

@@ -62,10 +62,14 @@ fct_status fct_part_backward(fct_trainer *t, const fct_batch *b, const double *d
     }
     FCT_TRY(zero_log_var_grad(t));
     FCT_TRY(forward(g, b, hooks));
+    fct_times_lap(t, FCT_TIME_FORWARD);
     FCT_TRY(fct_tasks_compute(&t->tasks, g, b, denominator, 1, &t->outputs, sums));
+    fct_times_lap(t, FCT_TIME_LOSS);
     if (!fct_sums_are_finite(sums))
         fct_suspects_add(t, b);
-    return fct_graph_backward(g, hooks);
+    fct_status status = fct_graph_backward(g, hooks);
+    fct_times_lap(t, FCT_TIME_BACKWARD);
+    return status;
 }
 
 fct_status fct_part_losses(fct_trainer *t, const fct_batch *b, const fct_graph_hooks *hooks,

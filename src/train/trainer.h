@@ -106,8 +106,9 @@ struct fct_trainer {
     fct_position at;
     fct_sums sums; // of this epoch so far
     double best;   // best value so far that is saved or being saved, larger is better; NaN before
-    int64_t steps_here;       // taken by this process
-    double seconds, waited_s; // of this epoch so far, stretches before a resume included
+    int64_t steps_here;              // taken by this process
+    double time_s[FCT_TIMES], lap_s; // of the steps so far by part; where the stopwatch stands
+    double seconds, waited_s;        // of this epoch so far, stretches before a resume included
 
     fct_slurm_job job;
     double keep_s, step_s; // kept in hand before the time limit's end; what a step takes
@@ -134,6 +135,9 @@ void fct_suspects_add(fct_trainer *t, const fct_batch *b);
 
 // watch.c. Collective. The watchdog with the limits of the options.
 fct_status fct_watch_start(fct_comm *c, const fct_options *o, fct_watchdog **out);
+
+// step_times.c. Not collective. The time since the last lap went into this.
+void fct_times_lap(fct_trainer *t, fct_time what);
 
 // step.c. Collective. One optimiser step from train.accumulate loader batches.
 typedef struct {

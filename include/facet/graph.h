@@ -53,6 +53,9 @@ fct_status fct_params_set_grad(fct_params *p, int i, const float *plain);
 fct_buffer *fct_params_weights(const fct_params *p);
 fct_buffer *fct_params_grads(const fct_params *p);
 fct_backend *fct_params_backend(const fct_params *p);
+// No row is frozen any more. Training graphs freeze what they are built with, and all graphs that
+// train together must agree; before graphs of another freezing are built over the same table.
+void fct_params_thaw(fct_params *p);
 
 // ---- building. Errors stick to the graph and come out of fct_graph_compile.
 typedef struct fct_graph fct_graph;

@@ -10,7 +10,8 @@ static const char header[] = "epoch,train_loss,val_loss,train_expr_acc,val_expr_
                              "landmark_weight,learning_rate,expression_log_var,landmark_log_var,"
                              "train_expr_loss,train_lm_loss,val_expr_loss,val_lm_loss,val_macro_f1,"
                              "val_lm_nme,val_lm_rmse_px,val_lm_pck,"
-                             "grad_norm,skipped_steps,pictures_per_s,loader_wait_s,seconds\n";
+                             "grad_norm,skipped_steps,pictures_per_s,loader_wait_s,seconds,"
+                             "images_per_identity,grad_norm_first,grad_norm_last\n";
 
 // An empty field where there is no number: pandas reads it as NaN.
 static void field(fct_text *text, double value)
@@ -80,6 +81,9 @@ fct_status fct_metrics_add(fct_trainer *t, const fct_evaluation *val, double rat
     field(m, s[FCT_SUM_PICTURES] / t->seconds);
     field(m, t->waited_s);
     field(m, t->seconds);
+    field(m, fct_health_images(t));
+    field(m, fct_health_norm_first(t));
+    field(m, fct_health_norm_last(t));
     fct_text_add(m, "\n");
     return fct_run_dir_write_metrics(&t->run);
 }

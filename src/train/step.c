@@ -39,6 +39,7 @@ static fct_status weigh_step(fct_trainer *t, int parts, double *denominator)
         int64_t n = fct_sampler_batch_size(t->plan, t->at.batch + i);
         FCT_TRY(fct_sampler_batch(t->plan, t->at.epoch, t->at.batch + i, t->picture));
         fct_tasks_weigh_pictures(&t->tasks, t->train_mix, t->picture, n, denominator);
+        fct_health_batch(t, t->picture, n);
         t->step_rows += n;
     }
     return FCT_OK;
@@ -156,6 +157,7 @@ fct_status fct_trainer_step(fct_trainer *t, fct_step_report *out)
     t->suspects.n = 0;
     fct_watchdog_phase(t->comm, FCT_PHASE_STEP, t->at.step + 1);
     t->lap_s = fct_clock_s();
+    FCT_TRY(or_cancel(t, fct_freeze_follow(t)));
     FCT_TRY(train_batches(t, parts, &sums, &out->stop));
     FCT_TRY(t->way->sum_gradients(t, &out->waited_comm_s));
     fct_times_lap(t, FCT_TIME_RANKS);
@@ -173,6 +175,7 @@ fct_status fct_trainer_step(fct_trainer *t, fct_step_report *out)
     for (int i = 0; !out->is_skipped && i < FCT_SUMS; i++)
         t->sums.v[i] += sums.v[i];
     t->sums.v[FCT_SUM_SKIPPED] += out->is_skipped;
+    fct_health_step(t, out);
     t->at.batch += parts;
     t->at.step++;
     t->steps_here++;

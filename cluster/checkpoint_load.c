@@ -19,7 +19,7 @@ static const fct_part_record *find_part(const fct_commit *commit, int rank)
 }
 
 static fct_status load_part(const char *step_folder, const fct_commit *commit, int rank,
-                            fct_blobs *out)
+                            const char *prefix, fct_blobs *out)
 {
     char path[FCT_PATH_MAX], name[32];
     const fct_part_record *part = find_part(commit, rank);
@@ -31,22 +31,29 @@ static fct_status load_part(const char *step_folder, const fct_commit *commit, i
     if (fct_fault("checkpoint.read"))
         return FCT_FAIL(FCT_E_FORMAT, "%s: damaged (injected)", path);
     FCT_TRY(fct_part_verify(path, part));
-    return fct_part_read(path, part, out);
+    return fct_part_read(path, part, prefix, out);
 }
 
-static fct_status load_step(const char *step_folder, int rank, fct_blobs *out, char *taken)
+fct_status fct_checkpoint_load_some(const char *step_folder, int rank, const char *prefix,
+                                    fct_blobs *out)
 {
     fct_commit commit;
     *out = (fct_blobs){ 0 };
     fct_status status = fct_commit_read(step_folder, &commit);
     if (status == FCT_OK)
-        status = load_part(step_folder, &commit, rank, out);
+        status = load_part(step_folder, &commit, rank, prefix, out);
     fct_commit_release(&commit);
     if (status != FCT_OK)
         fct_blobs_release(out);
-    else if (taken != step_folder)
-        snprintf(taken, FCT_PATH_MAX, "%s", step_folder);
     return status;
+}
+
+static fct_status load_step(const char *step_folder, int rank, fct_blobs *out, char *taken)
+{
+    FCT_TRY(fct_checkpoint_load_some(step_folder, rank, "", out));
+    if (taken != step_folder)
+        snprintf(taken, FCT_PATH_MAX, "%s", step_folder);
+    return FCT_OK;
 }
 
 static fct_status load_numbered(const char *folder, int64_t step, int rank, fct_blobs *out,

@@ -58,6 +58,10 @@ double fct_saver_seconds(const fct_saver *s);
 // E_ARG when that rank has no part; E_FORMAT names file, tensor and bytes that are damaged;
 // E_UNSUPPORTED when a newer facet wrote it.
 fct_status fct_checkpoint_load(const char *path, int rank, fct_blobs *out, char *taken);
+// Not collective. Of one rank's part the tensors whose names begin with `prefix`, each verified, as
+// above; `step_folder` is one, not a folder of them.
+fct_status fct_checkpoint_load_some(const char *step_folder, int rank, const char *prefix,
+                                    fct_blobs *out);
 // Collective. The part of rank 0, the same on all ranks: rank 0 chooses, as above, and tells of
 // damage; the others load what it chose. An error is everybody's.
 fct_status fct_checkpoint_load_same(fct_comm *c, const char *path, fct_blobs *out, char *taken);

@@ -4,9 +4,9 @@
 // of all ranks, C classes, K centres a class, E features.
 // Replicated: every rank holds all classes, and the weight is a row of the network's parameter
 // table, so its gradient travels with the others. Sharded (Partial FC, An et al., CVPR 2022): each
-// rank owns the classes fct_sampler_slice(C, rank, ranks) gives it; embeddings are all-gathered, the
-// softmax takes two reductions, the embeddings' gradient is reduce-scattered; weight, gradient and
-// moments of a class exist on one rank only.
+// rank owns the classes fct_sampler_slice(C, rank, ranks) gives it; embeddings are all-gathered,
+// the softmax takes two reductions, the embeddings' gradient is reduce-scattered; weight, gradient
+// and moments of a class exist on one rank only.
 #ifndef FACET_HEAD_H
 #define FACET_HEAD_H
 
@@ -26,13 +26,13 @@ typedef struct {
     fct_margin_spec margin;
     double triplet_weight, triplet_margin; // batch-hard (Hermans et al. 2017) over B; weight 0: off
     int is_sharded;
-    double sample;           // sharded: share of the classes that a step trains, (0, 1]
-    uint64_t seed;           // of the initial weights and the sampling
-    fct_optim_spec optim;    // sharded: of the head's own optimiser
-    fct_params *params;      // replicated: the network's table, with "identity_head.weight" (C K, E)
+    double sample;        // sharded: share of the classes that a step trains, (0, 1]
+    uint64_t seed;        // of the initial weights and the sampling
+    fct_optim_spec optim; // sharded: of the head's own optimiser
+    fct_params *params;   // replicated: the network's table, with "identity_head.weight" (C K, E)
 } fct_head_spec;
 
-typedef struct { // of this rank's rows; every field may be added over steps and ranks
+typedef struct {             // of this rank's rows; every field may be added over steps and ranks
     double loss;             // sum over labelled rows of the softmax loss
     double count, right;     // labelled rows; those whose nearest class, without margin, is theirs
     double triplet, anchors; // sum of the triplet losses, rows that had a positive and a negative

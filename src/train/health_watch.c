@@ -78,6 +78,35 @@ static fct_health_task expression_of(const fct_trainer *t)
                                   ratio(s[FCT_SUM_EXPRESSION_RIGHT], s[FCT_SUM_EXPRESSION_COUNT]) };
 }
 
+// With sampled centres the softmax sees a share of the people.
+static fct_health_task identity_of(const fct_trainer *t, int64_t step)
+{
+    const fct_head_spec head = fct_identity_plan(t);
+    const fct_margin margin = fct_margin_make(&head.margin, fct_identity_ramp(t, step));
+    const double *s = t->sums.v, people = (double)head.classes;
+    float slope;
+    return (fct_health_task){
+        .classes = people,
+        .loss = ratio(s[FCT_SUM_IDENTITY_LOSS], s[FCT_SUM_IDENTITY_COUNT]),
+        .chance_loss = fct_health_chance_loss(fmax(2, people * head.sample),
+                                              (double)fct_margin_logit(&margin, 0, &slope)),
+        .accuracy = ratio(s[FCT_SUM_IDENTITY_RIGHT], s[FCT_SUM_IDENTITY_COUNT])
+    };
+}
+
+static void describe_identity(const fct_trainer *t, fct_health_epoch *e)
+{
+    const int64_t first = t->at.step - t->steps;
+    const double *s = t->sums.v;
+    if (!t->tasks.identities)
+        return;
+    e->task[FCT_HEALTH_IDENTITY] = identity_of(t, first + t->steps / 2);
+    e->is_warming |= fct_identity_ramp(t, first) < 1; // the margin grows: losses do not compare
+    e->spread = ratio(s[FCT_SUM_LOGIT_SPREAD], s[FCT_SUM_IDENTITY_COUNT]);
+    e->scale = t->o->loss_identity_scale;
+    e->features = t->tasks.features;
+}
+
 double fct_health_images(const fct_trainer *t)
 {
     return ratio(t->health.ratio, t->health.ratios);
@@ -108,6 +137,7 @@ static fct_health_epoch describe(const fct_trainer *t)
                            .norm_last = fct_health_norm_last(t) };
     if (t->tasks.classes)
         e.task[FCT_HEALTH_EXPRESSION] = expression_of(t);
+    describe_identity(t, &e);
     return e;
 }
 

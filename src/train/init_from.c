@@ -59,16 +59,42 @@ static int same_names(const fct_blobs *state, const char *list, char *const *nam
     return same;
 }
 
-// Heads whose outputs mean something else here: (most of) `out`, returns how many.
-static int other_heads(const fct_trainer *t, const fct_blobs *state, const char *out[2])
+// Whether the checkpoint's identity head has these persons, each in the same place.
+static fct_status same_persons(const fct_trainer *t, const fct_blobs *state, int *same)
+{
+    fct_persons theirs = { 0 };
+    int64_t *map = NULL, known;
+    *same = 0;
+    FCT_TRY(fct_persons_read(state, &theirs));
+    fct_status status = FCT_OK;
+    if (theirs.classes > 0 && theirs.classes == t->persons.classes) {
+        status = fct_persons_match(&theirs, t->train_mix, NULL, &map, &known);
+        *same = status == FCT_OK && known > 0;
+        for (int64_t k = 0; *same && k < theirs.classes; k++)
+            *same = map[k] == k || !t->persons.name[k][0];
+    }
+    free(map);
+    fct_persons_release(&theirs);
+    return status;
+}
+
+enum { HEADS = 3 };
+
+// Heads whose outputs mean something else here: prefixes of their names.
+static fct_status other_heads(const fct_trainer *t, const fct_blobs *state, const char *out[HEADS],
+                              int *n_out)
 {
     const fct_mix_info *info = fct_mix_describe(t->train_mix);
-    int n = 0;
+    int n = 0, same = 0;
+    FCT_TRY(same_persons(t, state, &same));
+    if (!same)
+        out[n++] = "identity_head.";
     if (!same_names(state, "meta/class_names", info->class_name, t->tasks.classes))
         out[n++] = "expression_head.";
     if (!same_names(state, "meta/landmark_names", info->landmark_name, t->tasks.landmarks))
         out[n++] = "landmark_head.";
-    return n;
+    *n_out = n;
+    return FCT_OK;
 }
 
 static fct_status take(fct_trainer *t, const fct_blobs *state, const fct_init_match *m)
@@ -120,6 +146,8 @@ static void tell(const fct_trainer *t, const fct_blobs *state, const fct_init_ma
         end += *end == '\n';
     }
     fct_text_release(&words);
+    if (fct_identity_is_sharded(t->o))
+        FCT_INFO("  the sharded identity head starts new");
     tell_input(t, state);
 }
 
@@ -169,12 +197,12 @@ static fct_status start_from(fct_trainer *t, const fct_blobs *state, const char 
     int n;
     const fct_param *table = fct_params_table(t->net->params, &n);
     const int is_average = fct_state_has_ema(state), is_boss = fct_comm_rank(t->comm) == 0;
-    const char *other[2];
+    const char *other[HEADS];
     fct_init_rules rules = { .strip = t->o->init_strip_prefix,
                              .rename = t->o->init_rename,
-                             .other_classes = other,
-                             .n_other_classes = other_heads(t, state, other) };
+                             .other_classes = other };
     fct_init_match m;
+    FCT_TRY(other_heads(t, state, other, &rules.n_other_classes));
     FCT_TRY(fct_init_match_create(&rules, state, is_average ? "optim/ema" : "model", table, n, &m));
     if (is_boss)
         write_list(t, state, &m, taken);

@@ -25,6 +25,7 @@ static fct_status add_graph(fct_net *n, int64_t rows, int64_t global_rows, int t
     fct_model model;
     FCT_TRY(fct_graph_create(n->params, &gs, out));
     FCT_TRY(fct_model_build(*out, &ms, &model));
+    n->features = (int)fct_graph_shape(*out, model.embedding).dim[1];
     return fct_graph_compile(*out, n->arena);
 }
 

@@ -37,7 +37,8 @@ typedef struct {
     int trains;
     int phase; // 0 at first
     fct_graph *eval;
-    int log_var; // its parameter, -1: none
+    int log_var;  // its parameter, -1: none
+    int features; // of the embedding
 } fct_net;
 
 // Collective when training (the buckets).

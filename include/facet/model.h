@@ -10,11 +10,12 @@ typedef struct {
     const char *stem; // "imagenet" (7x7 stride 2, max pool), "small" (3x3 stride 1), "auto" by size
     int height, width;
     float mean[3], std[3];
-    int embedding;      // features of the projection; 0: heads sit on the pooled features
-    int expressions;    // classes of the expression head; 0: no such head
-    int landmarks;      // points of the landmark head; 0: none
-    int has_identity;   // the embedding is an output in training too, for the identity head
-    int64_t identity_rows; // of the identity head's weight in the table; 0: it is elsewhere, or none
+    int embedding;    // features of the projection; 0: heads sit on the pooled features
+    int expressions;  // classes of the expression head; 0: no such head
+    int landmarks;    // points of the landmark head; 0: none
+    int has_identity; // the embedding is an output in training too, for the identity head
+    int64_t
+        identity_rows;  // of the identity head's weight in the table; 0: it is elsewhere, or none
     const char *freeze; // "none", "stem", "layer1" .. "layer4", "backbone" (all but the heads)
     int log_vars;       // learned log variances, one a task; 0: none
     float log_var_init; // what they start from

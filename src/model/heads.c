@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Projection, expression head, landmark head, the identity head's rows, and the tasks' log variances.
+// Projection, expression head, landmark head, the identity head's rows, and the tasks' log
+// variances.
 #include "heads.h"
 
 // Landmarks are in 0..1 of the picture: a head that starts in its middle need not walk there.
 static const float middle = 0.5f;
 // Of the initial rows of the identity head, as in the papers' code; only directions matter.
-static const float identity_deviation = 0.01f;
+static const double identity_deviation = 0.01;
 
 fct_node fct_heads_build(fct_graph *g, const fct_model_spec *spec, int training, fct_node features)
 {

@@ -85,10 +85,15 @@ static fct_status show(const fct_compare_plan *p, const compare_args *a)
         fct_runs_read(&all);
         fct_runs_find_keys(&all, FCT_RUNS_KEYS, counts);
         name_runs(&all, label);
-        fct_compare_view v = { &all, label, a->reach, line_width() };
-        status = write_out(&v, a, &out);
+        fct_compare_view v = {
+            .runs = &all, .label = label, .reach = a->reach, .width = line_width()
+        };
+        status = fct_compare_place(&v);
+        if (status == FCT_OK)
+            status = write_out(&v, a, &out);
         if (status == FCT_OK && a->output)
             status = fct_compare_write(&v, a->output);
+        fct_compare_place_release(&v);
     }
     fct_text_release(&out);
     fct_runs_release(&all);

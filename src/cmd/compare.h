@@ -48,8 +48,10 @@ typedef struct {
 } fct_compare_value;
 void fct_compare_find(const fct_run_metrics *m, const fct_compare_number *what,
                       fct_compare_value *out);
-// The first epoch in which the column reached `percent`, NaN when it did not.
-double fct_compare_reached(const fct_run_metrics *m, const char *column, double percent);
+// The row of the first epoch in which the column reached `percent`, -1 when it did not.
+int fct_compare_reached(const fct_run_metrics *m, const char *column, double percent);
+// That row's epoch, NaN for -1.
+double fct_compare_epoch(const fct_run_metrics *m, int row);
 // The column whose percentage tells how far training came: train_identity_acc when a run has it,
 // train_expr_acc else.
 const char *fct_compare_main_column(const fct_runs *all);
@@ -61,7 +63,15 @@ typedef struct {
     char (*label)[64]; // (runs) short names, all different
     double reach;      // percent
     int width;         // characters of a line
+    // Where the rows of each run lie on the curves' axis: thousands of pictures trained, because an
+    // epoch of one sampler is not one of another; epochs when a drawn run does not tell its
+    // pictures.
+    double *x[FCT_COMPARE_MOST];
+    int is_by_pictures;
 } fct_compare_view;
+// Not collective. Fills x and is_by_pictures. E_NOMEM.
+fct_status fct_compare_place(fct_compare_view *v);
+void fct_compare_place_release(fct_compare_view *v);
 
 // compare_table.c, compare_curves.c. Not collective; both add to `out`.
 void fct_compare_table(const fct_compare_view *v, fct_text *out);
@@ -72,7 +82,7 @@ typedef struct {
     const char *column, *title;
     int is_log; // values so far apart that their logarithms are drawn
 } fct_compare_curve;
-int fct_compare_curves_of(const fct_runs *all, fct_compare_curve out[4]);
+int fct_compare_curves_of(const fct_compare_view *v, fct_compare_curve out[4]);
 // Whether that run is drawn: one without the main column, such as a pretraining's, is not.
 int fct_compare_is_drawn(const fct_runs *all, const fct_run *r);
 

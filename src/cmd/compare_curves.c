@@ -12,7 +12,7 @@ enum { ROWS = 11, MOST_COLUMNS = 200, AXIS = 9, MOST_CURVES = 4 };
 typedef struct {
     double low, high; // of the values
     int is_log;
-    double first, end; // epochs
+    double first, end; // of the axis
     int columns;       // characters
     char at[ROWS][MOST_COLUMNS + 1];
 } picture;
@@ -37,28 +37,29 @@ int fct_compare_is_drawn(const fct_runs *all, const fct_run *r)
     return !any || fct_compare_has(&r->metrics, column);
 }
 
-static void widen(const fct_run_metrics *m, const char *column, picture *p)
+static void widen(const fct_run_metrics *m, const double *x, const char *column, picture *p)
 {
-    const double *y = fct_run_metrics_column(m, column), *x = fct_run_metrics_column(m, "epoch");
-    for (int i = 0; x && y && i < m->rows; i++) {
-        size_t at = (size_t)i * (size_t)m->columns;
-        if (!isfinite(y[at]) || !isfinite(x[at]))
+    const double *y = fct_run_metrics_column(m, column);
+    for (int i = 0; y && i < m->rows; i++) {
+        double value = y[(size_t)i * (size_t)m->columns];
+        if (!isfinite(value) || !isfinite(x[i]))
             continue;
-        p->low = fmin(p->low, y[at]);
-        p->high = fmax(p->high, y[at]);
-        p->first = fmin(p->first, x[at]);
-        p->end = fmax(p->end, x[at]);
+        p->low = fmin(p->low, value);
+        p->high = fmax(p->high, value);
+        p->first = fmin(p->first, x[i]);
+        p->end = fmax(p->end, x[i]);
     }
 }
 
 // Of a column over all runs that are drawn.
-static void find_range(const fct_runs *all, const char *column, picture *p)
+static void find_range(const fct_compare_view *v, const char *column, picture *p)
 {
+    const fct_runs *all = v->runs;
     p->low = p->first = INFINITY;
     p->high = p->end = -INFINITY;
     for (int i = 0; i < all->n; i++)
         if (fct_compare_is_drawn(all, &all->run[i]))
-            widen(&all->run[i].metrics, column, p);
+            widen(&all->run[i].metrics, v->x[i], column, p);
 }
 
 static int count_with(const fct_runs *all, const char *column)
@@ -70,9 +71,10 @@ static int count_with(const fct_runs *all, const char *column)
     return have;
 }
 
-int fct_compare_curves_of(const fct_runs *all, fct_compare_curve out[MOST_CURVES])
+int fct_compare_curves_of(const fct_compare_view *v, fct_compare_curve out[MOST_CURVES])
 {
     const double far_apart = 30;
+    const fct_runs *all = v->runs;
     int n = 0, drawn = 0;
     for (int i = 0; i < all->n; i++)
         drawn += fct_compare_is_drawn(all, &all->run[i]);
@@ -81,7 +83,7 @@ int fct_compare_curves_of(const fct_runs *all, fct_compare_curve out[MOST_CURVES
         picture p = { 0 };
         if (have < 2 && !(have == 1 && drawn == 1))
             continue;
-        find_range(all, known[k].column, &p);
+        find_range(v, known[k].column, &p);
         out[n] = known[k];
         out[n++].is_log =
             strstr(known[k].column, "loss") && p.low > 0 && p.high > far_apart * p.low;
@@ -100,32 +102,35 @@ static void put(picture *p, int column, double value, char mark)
     *at = *at == ' ' || *at == mark ? mark : '*';
 }
 
-static int column_at(const picture *p, double epoch)
+static int column_at(const picture *p, double x)
 {
-    return (int)lround((epoch - p->first) / (p->end - p->first) * (p->columns - 1));
+    return (int)lround((x - p->first) / (p->end - p->first) * (p->columns - 1));
 }
 
-// From point to point in straight lines: one character for each column.
-static void draw(const fct_run_metrics *m, const char *name, char mark, picture *p)
+// A straight line to `to` from the point before it: one character for each column.
+static void put_line(picture *p, const double from[2], const double to[2], char mark)
 {
-    const double *y = fct_run_metrics_column(m, name), *x = fct_run_metrics_column(m, "epoch");
-    double before_x = (double)NAN, before_y = (double)NAN;
-    for (int i = 0; x && y && i < m->rows; i++) {
-        size_t at = (size_t)i * (size_t)m->columns;
-        if (!isfinite(y[at]) || !isfinite(x[at]))
+    int last = column_at(p, to[0]);
+    for (int c = isnan(from[0]) ? last : column_at(p, from[0]) + 1; c < last; c++) {
+        double x = p->first + (p->end - p->first) * c / (p->columns - 1);
+        double share = (x - from[0]) / (to[0] - from[0]);
+        put(p, c,
+            p->is_log ? from[1] * pow(to[1] / from[1], share) : from[1] + share * (to[1] - from[1]),
+            mark);
+    }
+    put(p, last, to[1], mark);
+}
+
+static void draw(const fct_run_metrics *m, const double *x, const char *name, char mark, picture *p)
+{
+    const double *y = fct_run_metrics_column(m, name);
+    double before[2] = { (double)NAN, (double)NAN };
+    for (int i = 0; y && i < m->rows; i++) {
+        double here[2] = { x[i], y[(size_t)i * (size_t)m->columns] };
+        if (!isfinite(here[0]) || !isfinite(here[1]))
             continue;
-        int to = column_at(p, x[at]), from = isnan(before_x) ? to : column_at(p, before_x) + 1;
-        for (int c = from; c < to; c++) {
-            double epoch = p->first + (p->end - p->first) * c / (p->columns - 1);
-            double share = (epoch - before_x) / (x[at] - before_x);
-            put(p, c,
-                p->is_log ? before_y * pow(y[at] / before_y, share)
-                          : before_y + share * (y[at] - before_y),
-                mark);
-        }
-        put(p, to, y[at], mark);
-        before_x = x[at];
-        before_y = y[at];
+        put_line(p, before, here, mark);
+        memcpy(before, here, sizeof here);
     }
 }
 
@@ -148,13 +153,13 @@ static void print(const picture *p, const char *title, fct_text *out)
     fct_text_add(out, "%*s +", AXIS - 2, "");
     for (int c = 0; c < p->columns; c++)
         fct_text_add(out, "-");
-    fct_text_add(out, "\n%*s%-*.0f%.0f\n", AXIS, "", p->columns - 4, p->first, p->end);
+    fct_text_add(out, "\n%*s%-*.4g%6.4g\n", AXIS, "", p->columns - 6, p->first, p->end);
 }
 
 static void add_curve(const fct_compare_view *v, const fct_compare_curve *curve, fct_text *out)
 {
     picture p = { .is_log = curve->is_log };
-    find_range(v->runs, curve->column, &p);
+    find_range(v, curve->column, &p);
     if (!(p.high > p.low)) // a flat line lies in the middle
         p.low -= 1, p.high += 1;
     if (!(p.end > p.first))
@@ -164,19 +169,20 @@ static void add_curve(const fct_compare_view *v, const fct_compare_curve *curve,
     memset(p.at, ' ', sizeof p.at);
     for (int i = 0; i < v->runs->n; i++)
         if (fct_compare_is_drawn(v->runs, &v->runs->run[i]))
-            draw(&v->runs->run[i].metrics, curve->column, (char)('a' + i), &p);
+            draw(&v->runs->run[i].metrics, v->x[i], curve->column, (char)('a' + i), &p);
     print(&p, curve->title, out);
 }
 
 void fct_compare_curves(const fct_compare_view *v, fct_text *out)
 {
     fct_compare_curve curve[MOST_CURVES];
-    int n = fct_compare_curves_of(v->runs, curve);
+    int n = fct_compare_curves_of(v, curve);
     for (int k = 0; k < n; k++)
         add_curve(v, &curve[k], out);
     if (n == 0)
         return;
-    fct_text_add(out, "%*sepochs; * where curves meet", AXIS, "");
+    fct_text_add(out, "%*s%s; * where curves meet", AXIS, "",
+                 v->is_by_pictures ? "thousands of pictures trained" : "epochs");
     for (int i = 0; i < v->runs->n; i++)
         if (fct_compare_is_drawn(v->runs, &v->runs->run[i]))
             fct_text_add(out, "\n%*s%c %s", AXIS, "", 'a' + i, v->label[i]);

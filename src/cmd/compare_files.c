@@ -40,7 +40,9 @@ static void add_run_row(const fct_compare_view *v, int index, fct_text *out)
         fct_compare_find(&r->metrics, &fct_compare_numbers[k], &value);
         add_field(out, value.value);
     }
-    add_field(out, fct_compare_reached(&r->metrics, fct_compare_main_column(v->runs), v->reach));
+    int row = fct_compare_reached(&r->metrics, fct_compare_main_column(v->runs), v->reach);
+    add_field(out, fct_compare_epoch(&r->metrics, row));
+    add_field(out, v->is_by_pictures && row >= 0 ? v->x[index][row] : (double)NAN);
     for (int k = 0; k < v->runs->keys; k++) {
         char value[FCT_RUN_VALUE];
         fct_run_value(v->runs, r, k, value);
@@ -56,7 +58,7 @@ static fct_status write_table(const fct_compare_view *v, const char *folder)
     fct_text_add(&text, "run,path,state,epochs,epochs_to_train");
     for (int k = 0; k < fct_compare_numbers_n; k++)
         fct_text_add(&text, ",%s", fct_compare_numbers[k].key);
-    fct_text_add(&text, ",epoch_of_reach");
+    fct_text_add(&text, ",epoch_of_reach,kpictures_of_reach");
     for (int k = 0; k < v->runs->keys; k++)
         fct_text_add(&text, ",%s", v->runs->key[k]);
     fct_text_add(&text, "\n");
@@ -125,15 +127,16 @@ static void add_quoted(fct_text *out, const char *text)
     fct_text_add(out, "'");
 }
 
-static void add_points(const fct_run_metrics *m, const char *column, int curve, int run,
+static void add_points(const fct_compare_view *v, const char *column, int curve, int run,
                        fct_text *out)
 {
-    const double *y = fct_run_metrics_column(m, column), *x = fct_run_metrics_column(m, "epoch");
+    const fct_run_metrics *m = &v->runs->run[run].metrics;
+    const double *y = fct_run_metrics_column(m, column), *x = v->x[run];
     fct_text_add(out, "$c%d_%d << END\n", curve, run);
-    for (int i = 0; x && y && i < m->rows; i++) {
-        size_t at = (size_t)i * (size_t)m->columns;
-        if (isfinite(x[at]) && isfinite(y[at]))
-            fct_text_add(out, "%.9g %.9g\n", x[at], y[at]);
+    for (int i = 0; y && i < m->rows; i++) {
+        double value = y[(size_t)i * (size_t)m->columns];
+        if (isfinite(x[i]) && isfinite(value))
+            fct_text_add(out, "%.9g %.9g\n", x[i], value);
     }
     fct_text_add(out, "END\n");
 }
@@ -144,7 +147,7 @@ static void add_plot(const fct_compare_view *v, const fct_compare_curve *curve, 
     const char *comma = "plot ";
     for (int i = 0; i < v->runs->n; i++)
         if (fct_compare_is_drawn(v->runs, &v->runs->run[i]))
-            add_points(&v->runs->run[i].metrics, curve->column, number, i, out);
+            add_points(v, curve->column, number, i, out);
     fct_text_add(out, "set title ");
     add_quoted(out, curve->title);
     fct_text_add(out, "\n");
@@ -164,14 +167,15 @@ static fct_status write_script(const fct_compare_view *v, const char *png, const
 {
     fct_text text = { 0 };
     fct_compare_curve curve[4];
-    int n = fct_compare_curves_of(v->runs, curve);
+    int n = fct_compare_curves_of(v, curve);
     fct_text_add(&text, "set terminal pngcairo noenhanced size %d,%d font 'Sans,11'\nset output ",
                  n > 1 ? 1280 : 700, n > 2 ? 900 : 480);
     add_quoted(&text, png);
     fct_text_add(&text,
-                 "\nset multiplot layout %d,%d\nset grid\nset xlabel 'epoch'\n"
+                 "\nset multiplot layout %d,%d\nset grid\nset xlabel '%s'\n"
                  "set key noautotitle below\n",
-                 n > 2 ? 2 : 1, n > 1 ? 2 : 1);
+                 n > 2 ? 2 : 1, n > 1 ? 2 : 1,
+                 v->is_by_pictures ? "thousands of pictures trained" : "epoch");
     for (int k = 0; k < n; k++) {
         fct_text_add(&text, "%s logscale y\n", curve[k].is_log ? "set" : "unset");
         add_plot(v, &curve[k], k, &text);
@@ -205,7 +209,7 @@ fct_status fct_compare_write(const fct_compare_view *v, const char *folder)
     FCT_TRY(fct_path_make_folders(folder));
     FCT_TRY(write_table(v, folder));
     FCT_TRY(write_epochs(v, folder));
-    if (fct_compare_curves_of(v->runs, curve) == 0)
+    if (fct_compare_curves_of(v, curve) == 0)
         return FCT_OK;
     FCT_TRY(fct_path_join(png, folder, "compare.png"));
     FCT_TRY(fct_path_join(script, folder, "compare.gp"));

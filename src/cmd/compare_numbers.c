@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The numbers of a run that a comparison shows, from its metrics.csv; docs/metrics.md defines them.
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "compare.h"
@@ -61,14 +62,56 @@ void fct_compare_find(const fct_run_metrics *m, const fct_compare_number *what,
                                                           : (double)NAN };
 }
 
-double fct_compare_reached(const fct_run_metrics *m, const char *column, double percent)
+int fct_compare_reached(const fct_run_metrics *m, const char *column, double percent)
 {
-    const double *x = fct_run_metrics_column(m, column),
-                 *epoch = fct_run_metrics_column(m, "epoch");
-    for (int i = 0; x && epoch && i < m->rows; i++)
+    const double *x = fct_run_metrics_column(m, column);
+    for (int i = 0; x && i < m->rows; i++)
         if (x[(size_t)i * (size_t)m->columns] >= percent)
-            return epoch[(size_t)i * (size_t)m->columns];
-    return (double)NAN;
+            return i;
+    return -1;
+}
+
+double fct_compare_epoch(const fct_run_metrics *m, int row)
+{
+    const double *epoch = fct_run_metrics_column(m, "epoch");
+    return row >= 0 && epoch ? epoch[(size_t)row * (size_t)m->columns] : (double)NAN;
+}
+
+// Of one run; whether all its epochs tell how many pictures they had.
+static int count_pictures(const fct_run_metrics *m, double *x)
+{
+    const double *rate = fct_run_metrics_column(m, "pictures_per_s"),
+                 *seconds = fct_run_metrics_column(m, "seconds");
+    double sum = 0;
+    for (int i = 0; rate && seconds && i < m->rows; i++) {
+        size_t at = (size_t)i * (size_t)m->columns;
+        sum += round(rate[at] * seconds[at]) / 1000;
+        x[i] = sum;
+    }
+    return rate && seconds && isfinite(sum);
+}
+
+fct_status fct_compare_place(fct_compare_view *v)
+{
+    v->is_by_pictures = 1;
+    for (int i = 0; i < v->runs->n; i++) {
+        const fct_run_metrics *m = &v->runs->run[i].metrics;
+        v->x[i] = calloc((size_t)m->rows + 1, sizeof **v->x);
+        if (!v->x[i])
+            return FCT_FAIL_NOMEM(((size_t)m->rows + 1) * sizeof **v->x, "the curves");
+        if (fct_compare_is_drawn(v->runs, &v->runs->run[i]))
+            v->is_by_pictures &= count_pictures(m, v->x[i]);
+    }
+    for (int i = 0; !v->is_by_pictures && i < v->runs->n; i++)
+        for (int row = 0; row < v->runs->run[i].metrics.rows; row++)
+            v->x[i][row] = fct_compare_epoch(&v->runs->run[i].metrics, row);
+    return FCT_OK;
+}
+
+void fct_compare_place_release(fct_compare_view *v)
+{
+    for (int i = 0; i < v->runs->n; i++)
+        free(v->x[i]);
 }
 
 int fct_compare_has(const fct_run_metrics *m, const char *column)

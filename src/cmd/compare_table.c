@@ -91,17 +91,35 @@ static void add_number(const fct_compare_view *v, const fct_compare_number *what
             snprintf(l->cell[i], CELL, "-");
 }
 
+// How far each came, in a measure that does not depend on the sampler's epochs.
+static void add_pictures(const fct_compare_view *v, table *t)
+{
+    line *l = v->is_by_pictures ? add_line(t, "pictures trained, thousands") : NULL;
+    for (int i = 0; l && i < v->runs->n; i++) {
+        int rows = v->runs->run[i].metrics.rows;
+        if (rows > 0 && v->x[i][rows - 1] > 0)
+            snprintf(l->cell[i], CELL, "%.4g", v->x[i][rows - 1]);
+        else
+            snprintf(l->cell[i], CELL, "-");
+    }
+}
+
 static void add_reached(const fct_compare_view *v, table *t)
 {
     const char *column = fct_compare_main_column(v->runs);
     char label[96];
-    snprintf(label, sizeof label, "epoch of %g%% %s", v->reach, column);
+    snprintf(label, sizeof label, "%s%g%% %s", v->is_by_pictures ? "thousands until " : "epoch of ",
+             v->reach, column);
     line *l = add_line(t, label);
     for (int i = 0; l && i < v->runs->n; i++) {
         const fct_run_metrics *m = &v->runs->run[i].metrics;
-        double epoch = fct_compare_reached(m, column, v->reach);
-        snprintf(l->cell[i], CELL, fct_compare_has(m, column) ? "never" : "-");
-        if (isfinite(epoch))
+        int row = fct_compare_reached(m, column, v->reach);
+        double epoch = fct_compare_epoch(m, row);
+        if (row < 0)
+            snprintf(l->cell[i], CELL, fct_compare_has(m, column) ? "never" : "-");
+        else if (v->is_by_pictures)
+            snprintf(l->cell[i], CELL, "%.4g (%.0f)", v->x[i][row], epoch);
+        else
             snprintf(l->cell[i], CELL, "%.0f", epoch);
     }
 }
@@ -183,6 +201,7 @@ void fct_compare_table(const fct_compare_view *v, fct_text *out)
     add_heads(v, &t);
     for (int k = 0; k < fct_compare_numbers_n; k++)
         add_number(v, &fct_compare_numbers[k], &t);
+    add_pictures(v, &t);
     add_reached(v, &t);
     int options_at = t.n;
     add_options(v, &t);
@@ -224,7 +243,10 @@ void fct_compare_json(const fct_compare_view *v, fct_text *out)
         fct_text_add_json(out, r->path);
         fct_text_add(out, ",\"state\":\"%s\",\"epochs\":%d,\"of\":%lld,\"reached\":", r->state,
                      r->metrics.rows, (long long)r->epochs);
-        fct_runs_add_number(out, fct_compare_reached(&r->metrics, column, v->reach));
+        int row = fct_compare_reached(&r->metrics, column, v->reach);
+        fct_runs_add_number(out, fct_compare_epoch(&r->metrics, row));
+        fct_text_add(out, ",\"reached_kpictures\":");
+        fct_runs_add_number(out, v->is_by_pictures && row >= 0 ? v->x[i][row] : (double)NAN);
         fct_text_add(out, ",\"numbers\":{");
         numbers_json(&r->metrics, out);
         fct_text_add(out, "},\"options\":{");

@@ -56,6 +56,7 @@ fct_status fct_part_backward(fct_trainer *t, const fct_batch *b, const double *d
     fct_graph *g = fct_net_graph(t->net, b->rows, b->global_rows);
     if (b->rows == 0) { // nothing fell to this rank: its share of every gradient is zero
         FCT_TRY(fct_identity_part(t, g, b, denominator, 1, sums));
+        fct_times_lap(t, FCT_TIME_HEAD);
         FCT_TRY(fct_part_vec(t, FCT_VEC_FILL, fct_params_grads(t->net->params), NULL, 0));
         return hooks && hooks->grad_ready
                    ? hooks->grad_ready(hooks->ctx, 0, fct_params_bytes(t->net->params))

@@ -133,6 +133,7 @@ fct_status fct_step_bench_run(const fct_train_spec *spec, const fct_step_bench_s
     *out = (fct_step_bench){ .ranks = fct_comm_size(t->comm),
                              .threads = t->cores.threads,
                              .batch = fct_sampler_batch_size(t->plan, 0) * t->o->train_accumulate,
+                             .persons = t->tasks.identities,
                              .steps = b->steps };
     fct_status status = run(t, b, out);
     fct_trainer_destroy(t);

@@ -129,6 +129,9 @@ def test_run_directories():
     code, out, err = facet("compare", path("out/first"), path("out/second") + "/", "--json")
     claim("run directories need no -o: " + err, code == 0)
     said = json.loads(out)
+    trained = [line.split() for line in facet("compare", path("out/first"), path("out/second"))[1].splitlines()
+               if line.startswith("pictures trained")]
+    claim("8 pictures an epoch", trained == [["pictures", "trained,", "thousands", "0.016", "0.024"]])
     claim("names", [r["name"] for r in said["runs"]] == ["first", "second"])
     for r in said["runs"]:
         check_numbers(r, "out/" + r["name"])
@@ -153,6 +156,13 @@ def test_identity_numbers():
     claim("last of a column with empty fields", b["verify_acc_last"]["value"] == 50)
     claim("epoch of reaching 50 %", said["a/run"]["reached"] == 3 and said["b/run"]["reached"] is None)
     claim("mean", a["pictures_per_s"]["value"] == 20)
+    for name, seconds in (("a", "100"), ("b", "50")): # an epoch is not an epoch
+        os.makedirs(path("long", name))
+        write(f"long/{name}/metrics.csv", "epoch,train_identity_acc,pictures_per_s,seconds\n" +
+              "".join(f"{e},{e * 20},20,{seconds}\n" for e in (1, 2, 3)))
+    code, out, err = facet("compare", path("long/a"), path("long/b"), "--json")
+    claim("reached after so many pictures", [(r["reached"], r["reached_kpictures"]) for r in json.loads(out)["runs"]]
+          == [(3, 6), (3, 3)])
     code, out, err = facet("compare", path("a/run"), path("b/run"), path("c/pretrain"), COLUMNS="70")
     loss = out[out.index("\ntrain loss\n"):]
     claim("a pretraining has no curve among identities", "c c/pretrain" not in out[out.index("epochs; *"):]

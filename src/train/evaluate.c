@@ -140,6 +140,8 @@ static fct_status find_persons(fct_evaluator *e, const fct_batch *b)
         return FCT_OK;
     for (int64_t i = 0; i < b->rows; i++)
         e->person[i] = b->identity[i] >= 0 ? e->spec.person_map[b->identity[i]] : -1;
+    if (fct_fault("evaluate.head"))
+        return FCT_FAIL(FCT_E_IO, "injected: the identity head failed");
     return fct_head_predict(e->spec.head, b->rows, e->outputs.embedding, e->person, e->nearest,
                             e->person_loss);
 }

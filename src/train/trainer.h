@@ -116,9 +116,10 @@ struct fct_trainer {
     fct_position at;
     fct_sums sums; // of this epoch so far
     double best;   // best value so far that is saved or being saved, larger is better; NaN before
-    int64_t steps_here;       // taken by this process
-    fct_health health;        // equal on all ranks
-    double seconds, waited_s; // of this epoch so far, stretches before a resume included
+    int64_t steps_here;              // taken by this process
+    double time_s[FCT_TIMES], lap_s; // of the steps so far by part; where the stopwatch stands
+    fct_health health;               // equal on all ranks
+    double seconds, waited_s;        // of this epoch so far, stretches before a resume included
 
     fct_slurm_job job;
     double keep_s, step_s; // kept in hand before the time limit's end; what a step takes
@@ -159,6 +160,8 @@ void fct_suspects_add(fct_trainer *t, const fct_batch *b);
 // watch.c. Collective. The watchdog with the limits of the options.
 fct_status fct_watch_start(fct_comm *c, const fct_options *o, fct_watchdog **out);
 
+// step_times.c. Not collective. The time since the last lap went into this.
+void fct_times_lap(fct_trainer *t, fct_time what);
 // freeze.c. Not collective; all ranks do the same.
 const char *fct_freeze_part(const fct_options *o); // what is frozen first; NULL: nothing thaws
 void fct_freeze_plan(fct_trainer *t);              // thaw_step

@@ -243,13 +243,13 @@ static void test_predictions_are_those_of_all_classes(fct_comm *c)
 
 static void test_nan_on_one_rank_is_seen_by_all(fct_comm *c)
 {
-    for (int kind = 0; kind < 3; kind++) {
+    for (int kind = 0; kind < 4; kind++) {
         float x[KIT_B * KIT_E], dx[KIT_B * KIT_E];
         int64_t label[KIT_B];
         fct_head_sums sums = { 0 };
         fct_head_step step = { .parts = 1, .share = 1, .factor = 1, .denominator = 20 };
         kit many;
-        kit_open(&many, c, kit_spec(1, 1, kind == 2 ? 0.5 : 1));
+        kit_open(&many, c, kit_spec(1, kind == 3 ? 3 : 1, kind == 2 ? 0.5 : 1));
         kit_batch(0, 4, x, label);
         const int is_last = fct_comm_rank(c) == fct_comm_size(c) - 1;
         if (is_last)

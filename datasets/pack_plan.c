@@ -141,7 +141,8 @@ done:
 
 static void count_splits(const fct_pack_spec *spec, fct_plan_draft *d)
 {
-    int is_one = !d->layout.has_splits && spec->val_share == 0 && spec->split;
+    const char *only = !spec->split && d->scan.source == FCT_SOURCE_BIN ? "test" : spec->split;
+    int is_one = !d->layout.has_splits && spec->val_share == 0 && only;
     int64_t first = 0;
     for (int s = 0; s < FCT_PACK_SPLITS_MAX; s++) {
         fct_plan_split *split = &d->head.split[d->head.splits];
@@ -155,8 +156,7 @@ static void count_splits(const fct_pack_spec *spec, fct_plan_draft *d)
         }
         if (split->rows == 0)
             continue;
-        snprintf(split->name, sizeof split->name, "%s",
-                 is_one ? spec->split : fct_pack_split_names[s]);
+        snprintf(split->name, sizeof split->name, "%s", is_one ? only : fct_pack_split_names[s]);
         split->shards = (split->rows + spec->shard_pictures - 1) / spec->shard_pictures;
         first += split->rows;
         d->head.splits++;

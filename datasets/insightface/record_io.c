@@ -40,9 +40,11 @@ static float little_f32(const uint8_t *p)
 fct_status fct_record_open(const char *path, fct_record_file **out)
 {
     struct stat st;
-    fct_record_file *f = calloc(1, sizeof *f);
+    fct_record_file *f = malloc(sizeof *f); // the window needs no zeros
     if (!f)
         return FCT_FAIL_NOMEM(sizeof *f, path);
+    f->window_at = 0;
+    f->window_bytes = 0;
     f->path = strdup(path);
     f->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (!f->path || f->fd < 0 || fstat(f->fd, &st) != 0) {
@@ -289,7 +291,7 @@ fct_status fct_record_read(const fct_record_file *f, int64_t at, const char *nam
         size_t between = before++ > 0 ? sizeof magic : 0;
         if (n + between + (size_t)p.bytes > max_bytes)
             return FCT_FAIL(FCT_E_FORMAT, "%s: more than the %zu bytes allowed", name, max_bytes);
-        FCT_TRY(reserve(name, n + between + (size_t)p.bytes, buffer, capacity));
+        FCT_TRY(reserve(name, n + between + (size_t)p.bytes + 1, buffer, capacity));
         memcpy(*buffer + n, magic, between);
         n += between;
         FCT_TRY(read_at(f, p.data, *buffer + n, (size_t)p.bytes, &got));

@@ -20,6 +20,7 @@ typedef struct {
     const char *action_units; // csv or NULL
     const char *leave_out;    // file of persons to leave out, one a line, or NULL
     int64_t min_pictures;     // persons with fewer pictures are left out
+    const char *pairs;        // LFW's pairs.txt of the pictures, or NULL
     double val_share;         // 0: one split; train gets floor((1 - val) n) of each class
     const char *split;        // name of the only split when val_share is 0 and the input has none
     uint64_t seed;
@@ -52,6 +53,12 @@ typedef struct {
 // interrupted pack leaves *.tmp and a journal; the same command goes on where it stood, with
 // another plan it is E_ARG. E_INTERRUPTED: a rank was asked to stop. `summary`
 // (rank 0): class counts, imbalance ratio, landmark coverage per class, bad pictures.
+// A .bin's pairs, or those of spec->pairs, are written beside the set (facet/pairs.h).
 fct_status fct_pack(const fct_pack_spec *spec, const fct_pack_peers *peers, fct_text *summary);
+
+// Not collective: of `peers` only `stop` is used. Writes `output` itself as a verification .bin:
+// spec->pairs of the pictures of spec->input, as JPEG of spec->quality. E_FORMAT when one of them
+// is bad; all are in memory at once.
+fct_status fct_pack_bin(const fct_pack_spec *spec, const fct_pack_peers *peers, fct_text *summary);
 
 #endif

@@ -77,14 +77,29 @@ static int take_size(scanner *s, size_t *out)
     return is_there;
 }
 
+static int is_read(char kind, int64_t bytes)
+{
+    switch (kind) {
+    case 'S':
+    case 'U':
+        return bytes >= 1 && bytes <= TEXT_MAX;
+    case 'i':
+    case 'u':
+        return bytes == 1 || bytes == 2 || bytes == 4 || bytes == 8;
+    case 'f':
+        return bytes == 4 || bytes == 8;
+    default:
+        return kind == 'b' && bytes == 1;
+    }
+}
+
 static fct_status read_type(scanner *s, fct_npy *out)
 {
     char text[16];
-    int64_t bytes;
+    int64_t bytes = 0;
     if (take(s, '['))
         return fail_header(s, "says records of several fields; save the plain array of numbers");
-    if (!take_string(s, text, sizeof text) || strlen(text) < 3 ||
-        fct_text_to_i64(text + 2, &bytes) != FCT_OK)
+    if (!take_string(s, text, sizeof text) || !strchr("<>|=", text[0]) || !text[0])
         return fail_header(s, "names no type of numbers");
     out->kind = text[1];
     if (out->kind == 'O')
@@ -92,17 +107,11 @@ static fct_status read_type(scanner *s, fct_npy *out)
                         "%s: holds Python objects; to read them would be to run them\n"
                         "save it as numbers: numpy.save(file, array.astype(\"float64\"))",
                         s->name);
-    int is_text = out->kind == 'S' || out->kind == 'U',
-        is_whole = out->kind == 'i' || out->kind == 'u',
-        is_power = bytes == 1 || bytes == 2 || bytes == 4 || bytes == 8;
-    if (!(is_text && bytes >= 1 && bytes <= TEXT_MAX) && !(is_whole && is_power) &&
-        !(out->kind == 'f' && (bytes == 4 || bytes == 8)) && !(out->kind == 'b' && bytes == 1))
+    if (!out->kind || fct_text_to_i64(text + 2, &bytes) != FCT_OK || !is_read(out->kind, bytes))
         return FCT_FAIL(FCT_E_FORMAT,
                         "%s: type %s is not read\n"
                         "save it as numpy's float32, float64, integers or text of up to %d letters",
                         s->name, text, TEXT_MAX);
-    if (!strchr("<>|=", text[0]))
-        return fail_header(s, "names no order of bytes");
     out->item_bytes = (int)bytes * (out->kind == 'U' ? UCS4 : 1);
     out->is_swapped = text[0] == '>' && out->kind != 'S';
     return FCT_OK;
@@ -164,13 +173,17 @@ static fct_status read_header(scanner *s, fct_npy *out)
 static fct_status check_data(const fct_npy *npy, size_t left)
 {
     size_t most = left / (size_t)npy->item_bytes, count = 1;
+    int is_short = most < 1;
     for (int i = 0; i < npy->rank; i++) {
-        if (npy->dim[i] && count > most / npy->dim[i])
-            return FCT_FAIL(FCT_E_FORMAT,
-                            "%s: is cut off: its header says more numbers than its %zu bytes hold",
-                            npy->name, left);
+        is_short = npy->dim[i] && count > most / npy->dim[i];
         count *= npy->dim[i];
+        if (is_short || !count)
+            break;
     }
+    if (is_short)
+        return FCT_FAIL(FCT_E_FORMAT,
+                        "%s: is cut off: its header says more numbers than its %zu bytes hold",
+                        npy->name, left);
     if (count * (size_t)npy->item_bytes != left)
         return FCT_FAIL(FCT_E_FORMAT, "%s: its header says %zu bytes of numbers, %zu follow",
                         npy->name, count * (size_t)npy->item_bytes, left);

@@ -24,14 +24,14 @@ fct_status fct_landmarks_add(fct_landmark_reader *r, const char *where, const ch
     fct_landmark_cache *out = r->cache;
     if (face->points == 0)
         return FCT_OK; // nothing was detected
-    fct_face_points_reduce(face, r->spec->of_68);
-    if (out->points && out->points != face->points)
-        return FCT_FAIL(FCT_E_FORMAT, "%s: \"%s\": has %d points, the pictures before it %d", where,
-                        key, face->points, out->points);
     for (int i = 0; i < 2 * face->points; i++)
         if (!(fabs(face->xy[i / 2][i % 2]) <= PIXEL_MAX))
             return FCT_FAIL(FCT_E_FORMAT, "%s: \"%s\": point %d has %g, which is no pixel", where,
                             key, i / 2, face->xy[i / 2][i % 2]);
+    fct_face_points_reduce(face, r->spec->of_68);
+    if (out->points && out->points != face->points)
+        return FCT_FAIL(FCT_E_FORMAT, "%s: \"%s\": has %d points, the pictures before it %d", where,
+                        key, face->points, out->points);
     out->points = face->points;
     for (int i = 0; i < 2 * face->points; i++) {
         float x = (float)face->xy[i / 2][i % 2];

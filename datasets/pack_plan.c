@@ -14,18 +14,23 @@
 
 enum { SIDE_MIN = 16, ROWS_MAX = INT32_MAX };
 
+static fct_status check_align(const fct_pack_spec *s)
+{
+    double five[FCT_ALIGN_POINTS][2];
+    if (!s->is_aligned)
+        return FCT_OK;
+    if (s->height != s->width)
+        return FCT_FAIL(FCT_E_ARG, "--align: pictures of %d x %d pixels must be square", s->width,
+                        s->height);
+    return fct_align_template(s->height, five);
+}
+
 static fct_status check_spec(const fct_pack_spec *s)
 {
     if (s->height < SIDE_MIN || s->height > FCT_SHARD_MAX_SIDE || s->width < SIDE_MIN ||
         s->width > FCT_SHARD_MAX_SIDE)
         return FCT_FAIL(FCT_E_ARG, "pictures of %d x %d pixels: sides must be %d .. %d", s->width,
                         s->height, SIDE_MIN, FCT_SHARD_MAX_SIDE);
-    double five[FCT_ALIGN_POINTS][2];
-    if (s->is_aligned && s->height != s->width)
-        return FCT_FAIL(FCT_E_ARG, "--align: pictures of %d x %d pixels must be square", s->width,
-                        s->height);
-    if (s->is_aligned)
-        FCT_TRY(fct_align_template(s->height, five));
     if (s->is_jpeg && (s->quality < 1 || s->quality > 100))
         return FCT_FAIL(FCT_E_ARG, "JPEG quality %d: must be 1 .. 100", s->quality);
     if (s->shard_pictures < 1)
@@ -191,7 +196,7 @@ static void fill_head(const fct_pack_spec *spec, fct_plan_draft *d)
     for (size_t i = 0; i < d->scan.excluded.size; i++)
         h->excluded += d->scan.excluded.data[i] == 0;
     h->excluded /= 2;
-    h->ignored += d->scan.ignored; // less what an official set's own files were taken for
+    h->ignored = d->scan.ignored;
     h->source = (int32_t)d->scan.source;
     h->source_bytes = d->scan.source_bytes;
     h->source_mtime_ns = d->scan.source_mtime_ns;
@@ -218,6 +223,7 @@ static fct_status draft_make(const fct_pack_spec *spec, const fct_pack_tick *tic
                              fct_plan_draft *d)
 {
     FCT_TRY(check_spec(spec));
+    FCT_TRY(check_align(spec));
     FCT_TRY(fct_source_scan(spec->input, tick, &d->scan));
     if (d->scan.files == 0)
         return FCT_FAIL(FCT_E_ARG, "%s: holds no picture (JPEG, PNG, PGM, PPM, BMP)", spec->input);

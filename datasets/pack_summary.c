@@ -131,19 +131,19 @@ static void tell_left_out(const fct_plan *plan, int64_t bad, fct_text *out)
     const fct_plan_head *h = plan->head;
     fct_text_add(out, "bad pictures: %lld%s\n", (long long)(bad + h->excluded),
                  bad + h->excluded ? " (listed in bad.csv)" : "");
-    if (h->dropped)
-        fct_text_add(out, "left out by their %s: %lld pictures\n",
-                     h->expressionless[0] + h->expressionless[1] + h->expressionless[2]
-                         ? "expression"
-                         : "folder",
-                     (long long)h->dropped);
+    int64_t faceless = h->expressionless[0] + h->expressionless[1] + h->expressionless[2];
+    if (faceless)
+        fct_text_add(out,
+                     "left out by their expression: %lld pictures (none %lld, uncertain %lld, "
+                     "no face %lld)\n",
+                     (long long)faceless, (long long)h->expressionless[0],
+                     (long long)h->expressionless[1], (long long)h->expressionless[2]);
+    if (h->dropped > faceless)
+        fct_text_add(out, "left out by their folder: %lld pictures\n",
+                     (long long)(h->dropped - faceless));
     if (h->unmarked)
         fct_text_add(out, "left out without landmarks to align them by: %lld pictures\n",
                      (long long)h->unmarked);
-    if (h->expressionless[0] + h->expressionless[1] + h->expressionless[2])
-        fct_text_add(out, "  no expression %lld, uncertain %lld, no face %lld\n",
-                     (long long)h->expressionless[0], (long long)h->expressionless[1],
-                     (long long)h->expressionless[2]);
     if (h->unlisted)
         fct_text_add(out, "left out since no list names them: %lld pictures\n",
                      (long long)h->unlisted);

@@ -74,7 +74,6 @@ static fct_status read_array(reader *r, const char *suffix, fct_npy *out, int *i
     *is_there = fct_path_is_file(path);
     if (!*is_there)
         return FCT_OK;
-    r->common.d->head.ignored--; // the scan took it for a foreign file
     FCT_TRY(fct_input_read(r->folder, r->name.data, ARRAY_BYTES_MAX, &r->file));
     return fct_npy_parse(r->file.data, r->file.bytes, r->name.data, out);
 }
@@ -161,6 +160,7 @@ static fct_status read_all(reader *r, const fct_pack_tick *tick)
 {
     fct_plan_draft *d = r->common.d;
     find_splits(r);
+    d->scan.ignored = 0; // it took the annotations for foreign files
     for (size_t i = 0; i < d->scan.files; i++) {
         if (tick && i % TICK_PICTURES == 0)
             FCT_TRY(tick->call(tick->ctx));

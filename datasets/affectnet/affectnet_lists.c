@@ -246,7 +246,7 @@ fct_status fct_affectnet_read_lists(const fct_pack_spec *spec, fct_plan_draft *d
     for (r->split = 0; r->split < SPLITS && status == FCT_OK; r->split++) {
         status = fct_affectnet_list(spec, r->split, path);
         if (status == FCT_OK && *path) {
-            d->head.ignored--; // the scan took it for a foreign file
+            d->scan.ignored--; // the scan took it for a foreign file
             status = read_list(r, path);
         }
     }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "facet/clock.h"
 #include "facet/lifecycle.h"
 #include "facet/log.h"
 #include "trainer.h"
@@ -38,6 +39,7 @@ static fct_status weigh_step(fct_trainer *t, int parts, double *denominator)
         int64_t n = fct_sampler_batch_size(t->plan, t->at.batch + i);
         FCT_TRY(fct_sampler_batch(t->plan, t->at.epoch, t->at.batch + i, t->picture));
         fct_tasks_weigh_pictures(&t->tasks, t->train_mix, t->picture, n, denominator);
+        fct_health_batch(t, t->picture, n);
         t->step_rows += n;
     }
     return FCT_OK;
@@ -69,12 +71,17 @@ static fct_status train_batches(fct_trainer *t, int parts, fct_sums *sums, fct_s
 {
     double denominator[FCT_TASKS];
     FCT_TRY(weigh_step(t, parts, denominator)); // the same everywhere: fails on all or on none
+    fct_times_lap(t, FCT_TIME_SAMPLER);
     for (int part = 0; part < parts; part++) {
         const fct_batch *b = NULL;
-        FCT_TRY(agree_on_batch(t, fct_loader_next(t->loader, &b), stop));
+        fct_status got = fct_loader_next(t->loader, &b);
+        fct_times_lap(t, FCT_TIME_DATA);
+        FCT_TRY(agree_on_batch(t, got, stop));
+        fct_times_lap(t, FCT_TIME_RANKS);
         if (t->spec->order_file)
             FCT_TRY(fct_comm_agree(t->comm, write_order(t, b), "writing the order"));
         fct_status status = t->way->part(t, b, denominator, part, parts, sums);
+        fct_times_lap(t, FCT_TIME_BACKWARD);
         if (status != FCT_OK) { // the others are on their way into a collective: tell them
             fct_comm_cancel(t->comm, status);
             return status;
@@ -112,25 +119,9 @@ static fct_status look_for_bad(fct_trainer *t, fct_sums *sums, double *norm)
 {
     fct_trainer_flip(t, fct_params_grads(t->net->params), "train.sum");
     FCT_TRY(fct_optim_norm(t->optim, norm));
-    sums->v[FCT_SUM_SKIPPED] = !isfinite(*norm) || !fct_sums_are_finite(sums);
+    FCT_TRY(fct_identity_norm(t, sums));
+    sums->v[FCT_SUM_SKIPPED] = !isfinite(*norm) || !fct_sums_are_finite(sums) || t->head_is_bad;
     return FCT_OK;
-}
-
-static fct_status update(fct_trainer *t, const fct_sums *sums, fct_step_report *r)
-{
-    double slope[FCT_MAX_TASKS] = { 0 };
-    fct_tasks_losses(&t->tasks, sums, r->loss);
-    r->total = fct_tasks_total(&t->tasks, r->loss, slope);
-    r->rate = fct_schedule_rate(&t->schedule, t->at.step);
-    for (int i = 0; t->net->log_var >= 0 && i < t->tasks.balance.tasks; i++)
-        r->norm = hypot(r->norm, slope[i]);
-    r->is_skipped = sums->v[FCT_SUM_SKIPPED] > 0 || !isfinite(r->norm);
-    t->at.bad_steps = r->is_skipped ? t->at.bad_steps + 1 : 0;
-    if (r->is_skipped)
-        return fct_trainer_skipped(t, r);
-    FCT_TRY(write_log_var_grad(t, slope));
-    FCT_TRY(fct_optim_step(t->optim, r->rate, r->norm));
-    return read_log_vars(t);
 }
 
 // Rank-local work may fail on one rank alone: the others are on their way into a collective.
@@ -141,6 +132,26 @@ static fct_status or_cancel(fct_trainer *t, fct_status status)
     return status;
 }
 
+static fct_status update(fct_trainer *t, const fct_sums *sums, fct_step_report *r)
+{
+    double slope[FCT_MAX_TASKS] = { 0 };
+    fct_tasks_losses(&t->tasks, sums, r->loss);
+    r->total = fct_tasks_total(&t->tasks, r->loss, slope);
+    r->rate = fct_schedule_rate(&t->schedule, t->at.step);
+    for (int i = 0; t->net->log_var >= 0 && i < t->tasks.balance.tasks; i++)
+        r->norm = hypot(r->norm, slope[i]);
+    if (sums->v[FCT_SUM_HEAD_SQUARE] > 0) // what ranks hold alone, added up
+        r->norm = hypot(r->norm, sqrt(sums->v[FCT_SUM_HEAD_SQUARE]));
+    r->is_skipped = sums->v[FCT_SUM_SKIPPED] > 0 || !isfinite(r->norm);
+    t->at.bad_steps = r->is_skipped ? t->at.bad_steps + 1 : 0;
+    if (r->is_skipped)
+        return fct_trainer_skipped(t, r);
+    FCT_TRY(write_log_var_grad(t, slope));
+    FCT_TRY(fct_optim_step(t->optim, r->rate, r->norm));
+    FCT_TRY(or_cancel(t, fct_identity_update(t, r->rate, r->norm)));
+    return read_log_vars(t);
+}
+
 fct_status fct_trainer_step(fct_trainer *t, fct_step_report *out)
 {
     fct_sums sums = { { 0 } };
@@ -149,21 +160,33 @@ fct_status fct_trainer_step(fct_trainer *t, fct_step_report *out)
     *out = (fct_step_report){ 0 };
     t->suspects.n = 0;
     fct_watchdog_phase(t->comm, FCT_PHASE_STEP, t->at.step + 1);
+    t->lap_s = fct_clock_s();
+    FCT_TRY(or_cancel(t, fct_freeze_follow(t)));
     FCT_TRY(train_batches(t, parts, &sums, &out->stop));
     FCT_TRY(t->way->sum_gradients(t, &out->waited_comm_s));
+    fct_times_lap(t, FCT_TIME_RANKS);
     FCT_TRY(or_cancel(t, look_for_bad(t, &sums, &out->norm)));
+    fct_times_lap(t, FCT_TIME_OPTIM);
     FCT_TRY(t->way->sum_losses(t, &sums));
+    fct_times_lap(t, FCT_TIME_RANKS);
     FCT_TRY(update(t, &sums, out));
+    fct_times_lap(t, FCT_TIME_OPTIM);
     out->pictures = t->step_rows;
     sums.v[FCT_SUM_TOTAL] = out->total * (double)t->step_rows;
     sums.v[FCT_SUM_STEPS] = 1;
     sums.v[FCT_SUM_SKIPPED] = 0;
     sums.v[FCT_SUM_NORM] = out->norm;
+    out->identity_accuracy =
+        sums.v[FCT_SUM_IDENTITY_RIGHT] / fmax(sums.v[FCT_SUM_IDENTITY_COUNT], 1);
+    sums.v[FCT_SUM_HEAD_SQUARE] = 0;
     for (int i = 0; !out->is_skipped && i < FCT_SUMS; i++)
         t->sums.v[i] += sums.v[i];
     t->sums.v[FCT_SUM_SKIPPED] += out->is_skipped;
+    fct_health_step(t, out);
     t->at.batch += parts;
     t->at.step++;
     t->steps_here++;
-    return fct_trainer_check(t);
+    fct_status status = fct_trainer_check(t);
+    fct_times_lap(t, FCT_TIME_REST);
+    return status;
 }

@@ -40,8 +40,10 @@ size_t fct_blob_type_bytes(int type); // 0 when there is no such type
 // freed one by one meanwhile. The caller frees *image and out->tensor.
 fct_status fct_part_build(fct_blobs *state, int64_t step, int rank, void **image,
                           fct_part_record *out);
-// Not collective. Every tensor that `record` names, from a file that was verified already.
-fct_status fct_part_read(const char *path, const fct_part_record *record, fct_blobs *out);
+// Not collective. Every tensor that `record` names and whose name begins with `prefix`, from a file
+// that was verified already.
+fct_status fct_part_read(const char *path, const fct_part_record *record, const char *prefix,
+                         fct_blobs *out);
 // True when a thread may write a part while others use HDF5.
 int fct_part_may_use_thread(void);
 

@@ -280,7 +280,8 @@ static fct_status add_tensor(hid_t file, int fd, const char *path, const fct_ten
     return fct_blobs_adopt(out, t->name, (int)b.type, b.ndim, b.dim, data);
 }
 
-fct_status fct_part_read(const char *path, const fct_part_record *record, fct_blobs *out)
+fct_status fct_part_read(const char *path, const fct_part_record *record, const char *prefix,
+                         fct_blobs *out)
 {
     start_hdf5();
     fct_status status = FCT_OK;
@@ -289,7 +290,8 @@ fct_status fct_part_read(const char *path, const fct_part_record *record, fct_bl
     if (fd < 0 || file < 0)
         FCT_TRY_GOTO(FCT_FAIL(FCT_E_FORMAT, "%s: cannot be opened as HDF5", path), status, done);
     for (int i = 0; i < record->n; i++)
-        FCT_TRY_GOTO(add_tensor(file, fd, path, &record->tensor[i], out), status, done);
+        if (!strncmp(record->tensor[i].name, prefix, strlen(prefix)))
+            FCT_TRY_GOTO(add_tensor(file, fd, path, &record->tensor[i], out), status, done);
 done:
     if (file >= 0 && H5Fclose(file) < 0 && status == FCT_OK)
         status = FCT_FAIL(FCT_E_IO, "%s: cannot be closed", path);

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "comm_kind.h"
+#include "facet/comm_vectors.h"
 #include "facet/fault.h"
 #include "facet/log.h"
 
@@ -191,4 +192,24 @@ fct_status fct_comm_barrier(fct_comm *c)
 {
     FCT_TRY(opened(c, "barrier"));
     return closed(c, c->ops->barrier(c));
+}
+
+fct_status fct_comm_all_gather(fct_comm *c, const void *mine, const size_t *bytes, void *out)
+{
+    FCT_TRY(opened(c, "all-gather"));
+    return closed(c, c->ops->all_gather(c, mine, bytes, out));
+}
+
+fct_status fct_comm_reduce_scatter_f32(fct_comm *c, const float *values, const size_t *floats,
+                                       float *out)
+{
+    FCT_TRY(opened(c, "reduce-scatter"));
+    size_t *bytes = malloc((size_t)c->size * sizeof *bytes);
+    if (!bytes)
+        return closed(c, FCT_FAIL_NOMEM((size_t)c->size * sizeof *bytes, "a reduce-scatter"));
+    for (int r = 0; r < c->size; r++)
+        bytes[r] = floats[r] * sizeof(float);
+    fct_status status = closed(c, c->ops->reduce_scatter(c, values, bytes, out));
+    free(bytes);
+    return status;
 }

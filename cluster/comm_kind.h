@@ -25,6 +25,9 @@ typedef struct {
     fct_status (*broadcast)(fct_comm *c, void *bytes, size_t n, int root);
     fct_status (*gather)(fct_comm *c, const void *mine, size_t n_mine, void **out, size_t *total);
     fct_status (*barrier)(fct_comm *c);
+    // As in comm_vectors.h, sizes in bytes.
+    fct_status (*all_gather)(fct_comm *c, const void *mine, const size_t *bytes, void *out);
+    fct_status (*reduce_scatter)(fct_comm *c, const float *values, const size_t *bytes, float *out);
     void (*destroy)(fct_comm *c);
     // Not collective.
     void (*cancel)(fct_comm *c, const fct_cancel_note *note);

@@ -9,6 +9,7 @@
 
 #include "comm_mpi.h"
 #include "comm_mpi_small.h"
+#include "comm_mpi_vectors.h"
 #include "facet/text.h"
 
 fct_status fct_mpi_check(int code, const char *what)
@@ -215,6 +216,8 @@ const fct_comm_ops fct_comm_mpi_kind = {
     .broadcast = fct_mpi_broadcast,
     .gather = fct_mpi_gather,
     .barrier = fct_mpi_barrier,
+    .all_gather = fct_mpi_all_gather,
+    .reduce_scatter = fct_mpi_reduce_scatter,
     .destroy = mpi_destroy,
     .cancel = fct_cancel_tell,
     .abort = mpi_abort,

@@ -53,9 +53,9 @@ typedef enum {
     FCT_OP_MAXPOOL_BWD,       // dy, index -> dx
     FCT_OP_AVGPOOL_FWD,       // x ACT (N,C,H,W) -> y PLAIN (N,C): the mean over H and W
     FCT_OP_AVGPOOL_BWD,       // dy -> dx
-    FCT_OP_LINEAR_FWD,        // x (N,I), w (O,I), b (O) -> y (N,O)      all PLAIN
+    FCT_OP_LINEAR_FWD,        // x (N,I), w (O,I), [b (O)] -> y (N,O)    all PLAIN
     FCT_OP_LINEAR_BWD_DATA,   // dy, w -> dx
-    FCT_OP_LINEAR_BWD_WEIGHT, // x, dy -> dw, db
+    FCT_OP_LINEAR_BWD_WEIGHT, // x, dy -> dw, [db]
     FCT_OP_ADD,               // a, b -> y                      y may be a
     FCT_OP_NORMALIZE, // U8 PLAIN (N,H,W,3) -> F32 PLAIN (N,3,H,W): (v/255 - mean[c]) / std[c]
     FCT_OP_COUNT
@@ -82,6 +82,9 @@ typedef struct { // what to do: shapes in, shapes out, attributes
             int relu, add; // y = relu(bn(x) + z)
             double count;
         } bn;
+        struct {
+            int no_bias; // y = x w^T: neither b nor db is there
+        } linear;
         struct {
             float mean[3], std[3];
         } normalize;

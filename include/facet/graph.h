@@ -44,6 +44,9 @@ fct_status fct_params_seal(fct_params *p, void *gradients);
 // variance 1, linear layers uniform in +-1/sqrt(fan_in). A function of (seed, name, index): the
 // same for every backend and number of ranks.
 fct_status fct_params_init(fct_params *p, uint64_t seed);
+// Initial values [first, first + n) of parameter `q`, as fct_params_init has them: for whoever
+// holds a part of it only.
+void fct_param_fill(const fct_param *q, uint64_t seed, int64_t first, int64_t n, float *plain);
 // Values and gradients of row i, row-major without padding; only after seal.
 fct_status fct_params_get(const fct_params *p, int i, float *plain);
 fct_status fct_params_set(fct_params *p, int i, const float *plain);
@@ -85,6 +88,11 @@ fct_node fct_graph_linear(fct_graph *g, const char *name, fct_node x, int featur
 void fct_graph_initial_constant(fct_graph *g, fct_node linear, float value);
 // A trained vector outside the dataflow (log variances); its gradient comes by fct_params_set_grad.
 void fct_graph_scalar(fct_graph *g, const char *name, int n, float initial);
+// A trained matrix (rows, columns) outside the dataflow, which decays; initial values normal with
+// that deviation. Its gradient must be in the gradient buffer before fct_graph_backward begins: the
+// end of the buffer is final first.
+void fct_graph_matrix(fct_graph *g, const char *name, int64_t rows, int64_t columns,
+                      double deviation);
 // A place where the host reads values and, when training, writes their gradient.
 void fct_graph_output(fct_graph *g, const char *name, fct_node x);
 // From now on, parameters of new nodes are frozen (1) or trained (0). Frozen ones must form a

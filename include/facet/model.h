@@ -10,9 +10,12 @@ typedef struct {
     const char *stem; // "imagenet" (7x7 stride 2, max pool), "small" (3x3 stride 1), "auto" by size
     int height, width;
     float mean[3], std[3];
-    int embedding;      // features of the projection; 0: heads sit on the pooled features
-    int expressions;    // classes of the expression head; 0: no such head
-    int landmarks;      // points of the landmark head; 0: none
+    int embedding;    // features of the projection; 0: heads sit on the pooled features
+    int expressions;  // classes of the expression head; 0: no such head
+    int landmarks;    // points of the landmark head; 0: none
+    int has_identity; // the embedding is an output in training too, for the identity head
+    int64_t
+        identity_rows;  // of the identity head's weight in the table; 0: it is elsewhere, or none
     const char *freeze; // "none", "stem", "layer1" .. "layer4", "backbone" (all but the heads)
     int log_vars;       // learned log variances, one a task; 0: none
     float log_var_init; // what they start from
@@ -24,8 +27,9 @@ typedef struct {
 } fct_model;
 
 // Adds the network's nodes to g and its outputs "expression" (N, K) and "landmarks" (N, 2 L; x0 y0
-// x1 y1 .. in 0..1 of the picture), "embedding" (N, E) when g does not train. Parameter names:
-// backbone.<torchvision's>, projection.*, expression_head.*, landmark_head.*, balance.log_var.
+// x1 y1 .. in 0..1 of the picture), "embedding" (N, E) when g does not train or has_identity.
+// Parameter names: backbone.<torchvision's>, projection.*, expression_head.*, landmark_head.*,
+// identity_head.weight (identity_rows, E; normal, deviation 0.01), balance.log_var.
 // The landmark head's bias starts at 0.5, the middle of the picture.
 // E_ARG: unknown backbone, stem or freeze point, picture too small.
 fct_status fct_model_build(fct_graph *g, const fct_model_spec *spec, fct_model *out);

@@ -15,7 +15,8 @@ typedef enum {
     FCT_STREAM_SPLIT,
     FCT_STREAM_SYNTH,
     FCT_STREAM_SAMPLER,
-    FCT_STREAM_TEST
+    FCT_STREAM_TEST,
+    FCT_STREAM_CLASSES
 } fct_stream;
 
 typedef struct {

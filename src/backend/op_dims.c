@@ -256,13 +256,15 @@ static fct_status sign_linear(const fct_op_desc *d, signature *s)
     add_in(s, d->op == FCT_OP_LINEAR_BWD_DATA ? y : x);
     add_in(s, d->op == FCT_OP_LINEAR_BWD_WEIGHT ? y : w);
     if (d->op == FCT_OP_LINEAR_FWD) {
-        add_in(s, bias);
+        if (!d->attr.linear.no_bias)
+            add_in(s, bias);
         add_out(s, y);
     } else if (d->op == FCT_OP_LINEAR_BWD_DATA) {
         add_out(s, x);
     } else {
         add_out(s, w);
-        add_out(s, bias);
+        if (!d->attr.linear.no_bias)
+            add_out(s, bias);
     }
     return FCT_OK;
 }

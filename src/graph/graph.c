@@ -181,6 +181,21 @@ void fct_graph_scalar(fct_graph *g, const char *name, int n, float initial)
         stick(g, fct_params_add(g->params, &like, &index));
 }
 
+void fct_graph_matrix(fct_graph *g, const char *name, int64_t rows, int64_t columns,
+                      double deviation)
+{
+    fct_param like = { .kind = FCT_PARAM_WEIGHT };
+    like.fan_out = (float)(2 / (deviation * deviation)); // normal with variance 2 / fan_out
+    like.shape = fct_shape_make(FCT_F32, FCT_PLAIN, 2, FCT_DIMS(rows, columns));
+    snprintf(like.name, sizeof like.name, "%s", name);
+    int index;
+    if (rows < 1 || columns < 1 || strlen(name) >= sizeof like.name)
+        stick(g, FCT_FAIL(FCT_E_ARG, "matrix %s of %lld x %lld: a bad name or size", name,
+                          (long long)rows, (long long)columns));
+    else if (g->status == FCT_OK)
+        stick(g, fct_params_add(g->params, &like, &index));
+}
+
 void fct_graph_output(fct_graph *g, const char *name, fct_node x)
 {
     if (g->status != FCT_OK)

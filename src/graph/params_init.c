@@ -18,7 +18,7 @@ static uint64_t hash_name(const char *name)
 // Filters: He et al. 2015, normal with variance 2 / fan_out, as torchvision's resnet. Linear
 // layers: uniform in +-1/sqrt(fan_in), torch's default. Every element starts its own count, so that
 // the result depends neither on the order nor on the threads.
-static void fill(const fct_param *q, uint64_t seed, int64_t n, float *plain)
+void fct_param_fill(const fct_param *q, uint64_t seed, int64_t first, int64_t n, float *plain)
 {
     const uint64_t h = hash_name(q->name);
     fct_rng base;
@@ -28,7 +28,8 @@ static void fill(const fct_param *q, uint64_t seed, int64_t n, float *plain)
 #pragma omp parallel for schedule(static) if (n > 4096)
     for (int64_t i = 0; i < n; i++) {
         fct_rng rng = base;
-        rng.counter[0] = (uint32_t)i;
+        rng.counter[0] = (uint32_t)(first + i);
+        rng.counter[3] = (uint32_t)((uint64_t)(first + i) >> 32);
         if (deviation > 0)
             plain[i] = (float)(deviation * fct_rng_normal(&rng));
         else if (bound > 0)
@@ -50,7 +51,7 @@ fct_status fct_params_init(fct_params *p, uint64_t seed)
         return FCT_FAIL_NOMEM((size_t)most * sizeof *plain, "initial values");
     fct_status status = FCT_OK;
     for (int i = 0; i < p->n && status == FCT_OK; i++) {
-        fill(&p->table[i], seed, fct_shape_elements(&p->table[i].shape), plain);
+        fct_param_fill(&p->table[i], seed, 0, fct_shape_elements(&p->table[i].shape), plain);
         status = fct_params_set(p, i, plain);
     }
     free(plain);

@@ -15,6 +15,7 @@ enum { NAMED_PARAMETERS = 64, TEXT = 1024 };
 
 typedef struct { // what one rank tells rank 0
     int64_t n, picture[FCT_SUSPECTS];
+    int64_t head_is_bad; // its share of the identity head
     char host[64];
 } testimony;
 
@@ -22,6 +23,7 @@ typedef struct { // what rank 0 knows of the step
     int parameters, parameter[NAMED_PARAMETERS];
     testimony *rank; // [ranks]
     int64_t pictures;
+    int heads; // ranks whose share of the identity head is bad
 } finding;
 
 void fct_suspects_add(fct_trainer *t, const fct_batch *b)
@@ -47,17 +49,38 @@ static int named(const testimony *r)
     return (int)(r->n < FCT_SUSPECTS ? r->n : FCT_SUSPECTS);
 }
 
+// The first share of the identity head that is bad.
+static void tell_head(const fct_trainer *t, const finding *f, fct_text *text)
+{
+    int r = 0;
+    int64_t low, high;
+    while (!f->rank[r].head_is_bad)
+        r++;
+    fct_sampler_slice(t->tasks.identities, r, fct_comm_size(t->comm), &low, &high);
+    fct_text_add(text, "identity_head.weight (persons %" PRId64 " to %" PRId64 ", rank %d)", low,
+                 high - 1, r);
+}
+
 static void tell_parameters(const fct_trainer *t, const finding *f, fct_text *text)
 {
-    int n;
+    int n, all = f->parameters + f->heads;
     const fct_param *table = fct_params_table(t->net->params, &n);
-    if (f->parameters == 0) {
+    if (all == 0) {
         fct_text_add(text, "a loss is not finite");
         return;
     }
-    fct_text_add(text, "the gradient of %s", table[f->parameter[0]].name);
-    if (f->parameters > 1)
-        fct_text_add(text, " and of %d other%s", f->parameters - 1, f->parameters > 2 ? "s" : "");
+    fct_text_add(text, "the gradient of ");
+    if (f->parameters > 0)
+        fct_text_add(text, "%s", table[f->parameter[0]].name);
+    else
+        tell_head(t, f, text);
+    if (f->parameters > 0 && f->heads > 0) {
+        fct_text_add(text, ", of ");
+        tell_head(t, f, text);
+        all--;
+    }
+    if (all > 1)
+        fct_text_add(text, " and of %d other%s", all - 1, all > 2 ? "s" : "");
     fct_text_add(text, " is not finite");
 }
 
@@ -93,6 +116,10 @@ static void list_parameters(const fct_trainer *t, const finding *f, fct_text *te
         fct_text_add(text, i ? ", " : "");
         fct_text_add_json(text, table[f->parameter[i]].name);
     }
+    fct_text_add(text, "],\n  \"identity_head_ranks\": [");
+    for (int r = 0, told = 0; r < fct_comm_size(t->comm); r++)
+        if (f->rank[r].head_is_bad)
+            fct_text_add(text, "%s%d", told++ ? ", " : "", r);
     fct_text_add(text, "],\n");
 }
 
@@ -158,7 +185,7 @@ static void tell(const fct_trainer *t, const finding *f, const fct_step_report *
 static fct_status investigate(fct_trainer *t, const fct_step_report *r, char words[TEXT])
 {
     finding f = { 0 };
-    testimony mine = { .n = t->suspects.n };
+    testimony mine = { .n = t->suspects.n, .head_is_bad = t->head_is_bad };
     void *all = NULL;
     size_t total;
     snprintf(mine.host, sizeof mine.host, "%s", fct_comm_host(t->comm));
@@ -167,8 +194,10 @@ static fct_status investigate(fct_trainer *t, const fct_step_report *r, char wor
     FCT_TRY(fct_comm_agree(t->comm, status, "looking for what is not finite"));
     FCT_TRY(fct_comm_gather(t->comm, &mine, sizeof mine, &all, &total));
     f.rank = all;
-    for (int i = 0; f.rank && i < fct_comm_size(t->comm); i++)
+    for (int i = 0; f.rank && i < fct_comm_size(t->comm); i++) {
         f.pictures += f.rank[i].n;
+        f.heads += f.rank[i].head_is_bad != 0;
+    }
     if (f.rank)
         tell(t, &f, r, words);
     free(all);

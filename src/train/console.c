@@ -78,6 +78,38 @@ static void slurm_fact(const fct_trainer *t)
     fact("slurm", line);
 }
 
+// "512 persons, arcface with margin 0.5, sharded over 4 ranks; 16 x 4 pictures a batch"
+static void identity_fact(const fct_trainer *t)
+{
+    fct_text text = { 0 };
+    const fct_options *o = t->o;
+    if (!t->tasks.identities)
+        return;
+    fct_text_add(&text, "%lld persons", (long long)t->tasks.identities);
+    if (o->model_sub_centres > 1)
+        fct_text_add(&text, " of %lld centres", (long long)o->model_sub_centres);
+    fct_text_add(&text, ", %s", o->loss_identity);
+    if (!strcmp(o->loss_identity, "arcface") || !strcmp(o->loss_identity, "cosface"))
+        fct_text_add(&text, " with margin %g", o->loss_margin);
+    if (o->loss_margin_ramp_epochs > 0)
+        fct_text_add(&text, " (whole after %g epochs)", o->loss_margin_ramp_epochs);
+    if (fct_identity_is_sharded(o))
+        fct_text_add(&text, ", head sharded over %d ranks", fct_comm_size(t->comm));
+    else
+        fct_text_add(&text, ", head on every rank");
+    if (o->model_head_sample < 1)
+        fct_text_add(&text, ", %g of the persons a step", o->model_head_sample);
+    if (!strcmp(o->sampler_kind, "pk"))
+        fct_text_add(&text, "; %lld x %lld pictures a batch",
+                     (long long)o->sampler_identities_per_batch,
+                     (long long)o->sampler_images_per_identity);
+    if (!t->val_person_map)
+        fct_text_add(&text, "; the pictures to evaluate on show others");
+    if (!text.failed)
+        fact("identities", text.data);
+    fct_text_release(&text);
+}
+
 void fct_console_start(const fct_trainer *t)
 {
     const fct_mix_info *train = fct_mix_describe(t->train_mix), *val = fct_mix_describe(t->val_mix);
@@ -89,6 +121,7 @@ void fct_console_start(const fct_trainer *t)
              (double)count_parameters(t, 1) / 1e6);
     fact("model", line);
     balance_fact(t);
+    identity_fact(t);
     snprintf(
         line, sizeof line, "%lld training pictures, %lld to evaluate, %d classes, %d landmarks",
         (long long)train->pictures, (long long)val->pictures, t->tasks.classes, t->tasks.landmarks);
@@ -138,6 +171,12 @@ static double exact_bytes(const fct_trainer *t, const fct_graph_memory *m)
                              : 0;
 }
 
+static double head_bytes(const fct_trainer *t)
+{
+    const fct_head_spec spec = fct_identity_plan(t);
+    return t->tasks.identities ? (double)fct_head_plan_bytes(&spec) : 0;
+}
+
 // The batches ahead of the training and of the evaluation.
 static double loader_bytes(const fct_trainer *t)
 {
@@ -162,15 +201,11 @@ void fct_dry_run_print(const fct_trainer *t)
         const char *what;
         double bytes;
     } part[] = {
-        { "activations", (double)m.activations },
-        { "workspace", (double)m.workspace },
-        { "weights", (double)m.parameters },
-        { "gradients", (double)m.gradients },
-        { "optimiser", optimiser_bytes(t, &m) },
-        { "exact", exact_bytes(t, &m) },
-        { "loader", loader_bytes(t) },
-        { "checkpoint", checkpoint_bytes(t, &m) },
-        { "program", resident_bytes() },
+        { "activations", (double)m.activations },  { "workspace", (double)m.workspace },
+        { "weights", (double)m.parameters },       { "gradients", (double)m.gradients },
+        { "optimiser", optimiser_bytes(t, &m) },   { "exact", exact_bytes(t, &m) },
+        { "identity_head", head_bytes(t) },        { "loader", loader_bytes(t) },
+        { "checkpoint", checkpoint_bytes(t, &m) }, { "program", resident_bytes() },
     };
     double sum = 0;
     for (size_t i = 0; i < sizeof part / sizeof *part; i++) {
@@ -202,10 +237,15 @@ void fct_console_epoch(const fct_trainer *t, const fct_evaluation *val)
     if (t->tasks.classes)
         fct_text_add(&text, " train_acc: %.4f",
                      ratio(s[FCT_SUM_EXPRESSION_RIGHT], s[FCT_SUM_EXPRESSION_COUNT]));
+    if (t->tasks.identities)
+        fct_text_add(&text, " train_id_acc: %.4f",
+                     ratio(s[FCT_SUM_IDENTITY_RIGHT], s[FCT_SUM_IDENTITY_COUNT]));
     if (val) {
         fct_text_add(&text, " | val_loss: %.4f", val->total);
         if (t->tasks.classes)
             fct_text_add(&text, " val_acc: %.4f", val->accuracy);
+        if (t->val_person_map)
+            fct_text_add(&text, " val_id_acc: %.4f", val->identity_accuracy);
         if (t->tasks.landmarks)
             fct_text_add(&text, " val_nme: %.2f%% val_pck: %.1f%%", 100 * val->landmark_nme,
                          100 * val->landmark_pck);

@@ -22,7 +22,10 @@ typedef struct {
     int *class_map;
     fct_cores cores;
     fct_tasks tasks;
+    fct_persons persons; // that the identity head knows
+    int64_t *person_map;
     fct_net *net;
+    fct_head *head; // NULL: no identities to evaluate
     fct_evaluator *evaluator;
     fct_watchdog *watchdog;
 } job;
@@ -90,6 +93,30 @@ static fct_status map_classes(job *j)
     return FCT_OK;
 }
 
+// A checkpoint without the identity task knows nobody; of other persons there is nothing to score.
+static fct_status match_persons(job *j)
+{
+    int64_t known = 0;
+    if (!j->options->tasks_identity)
+        return FCT_OK;
+    FCT_TRY(fct_persons_read(&j->state, &j->persons));
+    if (j->persons.classes < 2)
+        return FCT_FAIL(FCT_E_FORMAT, "%s: has an identity head, but does not name its persons",
+                        j->taken);
+    FCT_TRY(fct_persons_match(&j->persons, j->mix,
+                              fct_comm_rank(j->spec->comm) == 0 ? j->spec->data : NULL,
+                              &j->person_map, &known));
+    if (known == 0) {
+        free(j->person_map);
+        j->person_map = NULL;
+        if (fct_comm_rank(j->spec->comm) == 0)
+            FCT_INFO("%s shows none of the %lld persons that were trained: identities are not "
+                     "evaluated",
+                     j->spec->data, (long long)j->persons.classes);
+    }
+    return FCT_OK;
+}
+
 static fct_status open_data(job *j)
 {
     const char *paths[1] = { j->spec->data };
@@ -100,12 +127,17 @@ static fct_status open_data(job *j)
     if (j->landmarks)
         FCT_TRY(fct_landmarks_match(j->mix, j->spec->data, j->landmark_name, j->landmarks));
     FCT_TRY(map_classes(j));
-    j->tasks = (fct_tasks){ .index = { -1, -1 }, .classes = j->classes, .landmarks = j->landmarks };
+    FCT_TRY(match_persons(j));
+    j->tasks = (fct_tasks){ .index = { -1, -1, -1 },
+                            .classes = j->classes,
+                            .landmarks = j->landmarks,
+                            .identities = j->persons.classes };
     j->tasks.ce = (fct_loss_ce_spec){ .classes = j->classes };
     j->tasks.points = (fct_loss_points_spec){ .landmarks = j->landmarks };
     j->tasks.balance.kind = FCT_BALANCE_OFF;
+    const int has[FCT_TASKS] = { j->classes > 0, j->landmarks > 0, j->persons.classes > 0 };
     for (int task = 0; task < FCT_TASKS; task++)
-        if (task == FCT_TASK_EXPRESSION ? j->classes : j->landmarks) {
+        if (has[task]) {
             j->tasks.balance.weight[j->tasks.balance.tasks] = 1;
             j->tasks.index[task] = j->tasks.balance.tasks++;
         }
@@ -121,7 +153,10 @@ static fct_status make_net(job *j)
     FCT_TRY(fct_state_describe_model(&j->state, j->options, j->taken, &s.model));
     s.model.expressions = j->classes;
     s.model.landmarks = j->landmarks;
-    return fct_net_create(&s, &j->net);
+    s.model.identity_rows = fct_identity_rows(j->options, &j->tasks);
+    FCT_TRY(fct_net_create(&s, &j->net));
+    j->tasks.features = j->net->features;
+    return FCT_OK;
 }
 
 static fct_status load_weights(job *j)
@@ -129,24 +164,45 @@ static fct_status load_weights(job *j)
     FCT_TRY(fct_state_read_weights(&j->state, j->net->params));
     if (fct_state_has_ema(&j->state)) // evaluated as in training
         FCT_TRY(fct_state_read_ema(&j->state, j->net->params));
+    return FCT_OK;
+}
+
+// Collective.
+static fct_status load_head(job *j)
+{
+    if (!j->person_map)
+        return FCT_OK;
+    const fct_head_spec spec = fct_identity_spec(j->options, j->net, &j->tasks, j->spec->batch);
+    FCT_TRY(fct_head_create(&spec, &j->head));
+    FCT_TRY(fct_head_restore(j->head, j->taken));
+    return fct_state_has_ema(&j->state) ? fct_head_swap_ema(j->head) : FCT_OK;
+}
+
+static fct_status make_evaluator(job *j)
+{
     fct_evaluator_spec e = { .mix = j->mix,
                              .net = j->net,
                              .tasks = &j->tasks,
                              .comm = j->spec->comm,
                              .workers = j->cores.workers,
                              .class_map = j->class_map,
-                             .pck_alpha = j->options->eval_pck_alpha };
+                             .pck_alpha = j->options->eval_pck_alpha,
+                             .head = j->head,
+                             .head_is_sharded = fct_identity_is_sharded(j->options),
+                             .person_map = j->person_map };
     return fct_evaluator_create(&e, &j->evaluator);
 }
 
 static void json_report(const job *j, const fct_evaluation *e, fct_text *out)
 {
-    const double value[] = { e->accuracy,     e->macro_f1,
-                             e->landmark_mse, e->landmark_rmse_pixels,
-                             e->landmark_nme, e->landmark_pck };
-    static const char *const name[] = { "accuracy",     "macro_f1",
-                                        "landmark_mse", "landmark_rmse_pixels",
-                                        "landmark_nme", "landmark_pck" };
+    const double value[] = { e->accuracy,         e->macro_f1,
+                             e->landmark_mse,     e->landmark_rmse_pixels,
+                             e->landmark_nme,     e->landmark_pck,
+                             e->identity_accuracy };
+    static const char *const name[] = { "accuracy",         "macro_f1",
+                                        "landmark_mse",     "landmark_rmse_pixels",
+                                        "landmark_nme",     "landmark_pck",
+                                        "identity_accuracy" };
     fct_text_add(out, "{\"checkpoint\": ");
     fct_text_add_json(out, j->taken);
     fct_text_add(out, ", \"pictures\": %lld", (long long)e->pictures);
@@ -189,14 +245,21 @@ static fct_status words_report(const job *j, const fct_evaluation *e, fct_text *
         fct_text_add(out, "\nlandmarks\n");
         fct_points_score_print(points, out);
     }
+    const double known = e->sums.v[FCT_SUM_IDENTITY_COUNT];
+    if (known > 0)
+        fct_text_add(out,
+                     "\nidentities\n%.0f pictures of known persons, %lld persons: accuracy %.2f%%, "
+                     "softmax loss %.4f\n",
+                     known, (long long)j->persons.classes, 100 * e->identity_accuracy,
+                     e->sums.v[FCT_SUM_IDENTITY_LOSS] / known);
     return out->failed ? FCT_FAIL_NOMEM(out->size, "the report") : FCT_OK;
 }
 
 static fct_status report_all(job *j, const fct_evaluation *e, fct_text *out)
 {
+    const fct_label_names names = { j->class_name, j->landmark_name, &j->persons };
     if (j->spec->predictions)
-        FCT_TRY(fct_evaluator_write(j->evaluator, j->class_name, j->landmark_name,
-                                    j->spec->predictions));
+        FCT_TRY(fct_evaluator_write(j->evaluator, &names, j->spec->predictions));
     if (!j->spec->json)
         return words_report(j, e, out);
     json_report(j, e, out);
@@ -213,6 +276,8 @@ static fct_status run(job *j, fct_text *report)
     FCT_TRY(fct_watch_start(c, j->options, &j->watchdog));
     FCT_TRY(make_net(j));
     FCT_TRY(fct_comm_agree(c, load_weights(j), "loading the weights"));
+    FCT_TRY(load_head(j));
+    FCT_TRY(fct_comm_agree(c, make_evaluator(j), "preparing the evaluation"));
     fct_watchdog_phase(c, FCT_PHASE_EVAL, 0);
     FCT_TRY(fct_evaluator_run(j->evaluator, &e));
     return fct_comm_agree(c, fct_comm_rank(c) == 0 ? report_all(j, &e, report) : FCT_OK,
@@ -225,7 +290,10 @@ fct_status fct_eval(const fct_eval_spec *spec, fct_text *report)
     fct_status status = run(&j, report);
     fct_watchdog_stop(j.watchdog);
     fct_evaluator_destroy(j.evaluator);
+    fct_head_destroy(j.head);
     fct_net_destroy(j.net);
+    fct_persons_release(&j.persons);
+    free(j.person_map);
     fct_mix_close(j.mix);
     free(j.class_map);
     free(j.class_name);

@@ -18,6 +18,8 @@ struct fct_evaluator {
     fct_sampler *sampler;
     fct_loader *loader;
     fct_outputs outputs;
+    int64_t *person, *nearest; // (eval_rows), with the identity task
+    double *person_loss;
     uint8_t *images; // (eval_rows, H, W, 3)
     fct_predictions mine, all;
     int64_t *confusion; // (K, K)
@@ -63,10 +65,13 @@ static fct_status prepare(fct_evaluator *e)
     FCT_TRY(fct_outputs_create(t, rows, &e->outputs));
     e->images = calloc((size_t)rows, picture_bytes(e));
     e->confusion = calloc((size_t)(t->classes * t->classes) + 1, sizeof *e->confusion);
-    if (!e->images || !e->confusion)
+    e->person = calloc((size_t)rows, sizeof *e->person);
+    e->nearest = calloc((size_t)rows, sizeof *e->nearest);
+    e->person_loss = calloc((size_t)rows, sizeof *e->person_loss);
+    if (!e->images || !e->confusion || !e->person || !e->nearest || !e->person_loss)
         return FCT_FAIL_NOMEM((size_t)rows * picture_bytes(e), "evaluation");
-    FCT_TRY(fct_predictions_init(&e->mine, t->classes, t->landmarks));
-    FCT_TRY(fct_predictions_init(&e->all, t->classes, t->landmarks));
+    FCT_TRY(fct_predictions_init(&e->mine, t->classes, t->landmarks, e->spec.head != NULL));
+    FCT_TRY(fct_predictions_init(&e->all, t->classes, t->landmarks, e->spec.head != NULL));
     if (t->landmarks)
         FCT_TRY(fct_points_score_init(&e->points, t->landmarks, info->landmark_name, m->height,
                                       m->width, e->spec.pck_alpha));
@@ -99,6 +104,9 @@ void fct_evaluator_destroy(fct_evaluator *e)
     fct_outputs_release(&e->outputs);
     free(e->images);
     free(e->confusion);
+    free(e->person);
+    free(e->nearest);
+    free(e->person_loss);
     free(e);
 }
 
@@ -107,15 +115,12 @@ static void moved(void *comm)
     fct_watchdog_tick(comm);
 }
 
-// One batch through the graph; a short batch leaves old pictures in the rows behind it, unused. The
-// loader deals in blocks of eval_rows, so a picture has the same row for every number of ranks, and
-// with it the same bits.
-static fct_status run_batch(fct_evaluator *e, const fct_batch *b)
+// A short batch leaves old pictures in the rows behind it, unused. The loader deals in blocks of
+// eval_rows, so a picture has the same row for every number of ranks, and with it the same bits.
+static fct_status forward(fct_evaluator *e, const fct_batch *b)
 {
     const fct_tasks *t = e->spec.tasks;
     fct_graph *g = e->spec.net->eval;
-    if (b->rows == 0)
-        return FCT_OK;
     memcpy(e->images, b->rgb, (size_t)b->rows * picture_bytes(e));
     FCT_TRY(fct_graph_set_images(g, e->images));
     const fct_graph_hooks hooks = { .ctx = e->spec.comm, .moved = moved };
@@ -124,12 +129,44 @@ static fct_status run_batch(fct_evaluator *e, const fct_batch *b)
         FCT_TRY(fct_graph_read(g, "expression", e->outputs.logits));
     if (t->landmarks)
         FCT_TRY(fct_graph_read(g, "landmarks", e->outputs.points));
+    return e->spec.head ? fct_graph_read(g, "embedding", e->outputs.embedding) : FCT_OK;
+}
+
+// Nearest persons; a sharded head wants all ranks, also those without pictures.
+static fct_status find_persons(fct_evaluator *e, const fct_batch *b)
+{
+    if (!e->spec.head)
+        return FCT_OK;
+    for (int64_t i = 0; i < b->rows; i++)
+        e->person[i] = b->identity[i] >= 0 ? e->spec.person_map[b->identity[i]] : -1;
+    if (fct_fault("evaluate.head"))
+        return FCT_FAIL(FCT_E_IO, "injected: the identity head failed");
+    return fct_head_predict(e->spec.head, b->rows, e->outputs.embedding, e->person, e->nearest,
+                            e->person_loss);
+}
+
+// One batch through the graph.
+static fct_status run_batch(fct_evaluator *e, const fct_batch *b)
+{
+    const fct_tasks *t = e->spec.tasks;
+    if (b->rows > 0)
+        FCT_TRY(forward(e, b));
+    FCT_TRY(find_persons(e, b));
     for (int64_t i = 0; i < b->rows; i++) {
         int label = b->expression[i];
         if (label >= 0 && e->spec.class_map)
             label = e->spec.class_map[label];
-        FCT_TRY(fct_predictions_add(&e->mine, b, i, label, e->outputs.logits + i * t->classes,
-                                    e->outputs.points + i * 2 * t->landmarks));
+        const fct_prediction p = { .picture = b->picture[i],
+                                   .label = label,
+                                   .landmarks_valid = t->landmarks ? b->landmarks_valid[i] : 0,
+                                   .logits = e->outputs.logits + i * t->classes,
+                                   .points = e->outputs.points + i * 2 * t->landmarks,
+                                   .target =
+                                       b->landmarks ? b->landmarks + i * 2 * t->landmarks : NULL,
+                                   .person = e->person[i],
+                                   .nearest = e->nearest[i],
+                                   .person_loss = e->person_loss[i] };
+        FCT_TRY(fct_predictions_add(&e->mine, &p));
     }
     return FCT_OK;
 }
@@ -149,6 +186,10 @@ static fct_status run_all(fct_evaluator *e)
             status = fct_loader_next(e->loader, &batch);
         if (status == FCT_OK)
             status = run_batch(e, batch);
+        if (status != FCT_OK && e->spec.head_is_sharded) { // the others wait for its share of it
+            fct_comm_cancel(e->spec.comm, status);
+            break;
+        }
         fct_watchdog_tick(e->spec.comm);
     }
     return status;
@@ -179,6 +220,11 @@ static void add_losses(fct_evaluator *e, fct_sums *sums)
             sums->v[FCT_SUM_LANDMARK_SQUARE] += sum;
             sums->v[FCT_SUM_LANDMARK_WEIGHT] += 2.0 * t->landmarks;
         }
+        if (e->spec.head && p.person >= 0) {
+            sums->v[FCT_SUM_IDENTITY_LOSS] += p.person_loss;
+            sums->v[FCT_SUM_IDENTITY_COUNT] += 1;
+            sums->v[FCT_SUM_IDENTITY_RIGHT] += p.nearest == p.person;
+        }
         if (t->landmarks)
             fct_points_score_add(&e->points, p.points, p.target, valid);
     }
@@ -204,6 +250,9 @@ static fct_status score(fct_evaluator *e, fct_evaluation *out)
            covered = out->sums.v[FCT_SUM_LANDMARK_WEIGHT];
     out->accuracy =
         or_nan(out->sums.v[FCT_SUM_EXPRESSION_RIGHT] / (labelled > 0 ? labelled : 1), labelled);
+    const double known = out->sums.v[FCT_SUM_IDENTITY_COUNT];
+    out->identity_accuracy =
+        or_nan(out->sums.v[FCT_SUM_IDENTITY_RIGHT] / (known > 0 ? known : 1), known);
     out->macro_f1 = (double)NAN;
     if (labelled > 0) {
         fct_classification c;
@@ -243,8 +292,8 @@ const fct_points_score *fct_evaluator_points(const fct_evaluator *e)
     return e->spec.tasks->landmarks ? &e->points : NULL;
 }
 
-fct_status fct_evaluator_write(const fct_evaluator *e, char *const *class_name,
-                               char *const *landmark_name, const char *path)
+fct_status fct_evaluator_write(const fct_evaluator *e, const fct_label_names *names,
+                               const char *path)
 {
-    return fct_predictions_write(&e->all, e->spec.mix, class_name, landmark_name, path);
+    return fct_predictions_write(&e->all, e->spec.mix, names, path);
 }

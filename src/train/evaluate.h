@@ -3,8 +3,10 @@
 #ifndef FACET_EVALUATE_H
 #define FACET_EVALUATE_H
 
+#include "facet/head.h"
 #include "facet/metrics.h"
 #include "net.h"
+#include "persons.h"
 #include "tasks.h"
 
 typedef struct {
@@ -15,6 +17,9 @@ typedef struct {
     int workers;
     const int *class_map; // (classes of the mix) -> class of the network; NULL: the same
     double pck_alpha;
+    fct_head *head; // of the identity task; NULL: it is not evaluated
+    int head_is_sharded;
+    const int64_t *person_map; // (persons of the mix) -> class of the head, -1 none
 } fct_evaluator_spec;
 
 typedef struct { // equal on all ranks, except what is marked rank 0
@@ -22,6 +27,7 @@ typedef struct { // equal on all ranks, except what is marked rank 0
     fct_sums sums;
     double loss[FCT_MAX_TASKS], total; // NaN when no picture has the label
     double accuracy, macro_f1;         // 0..1, NaN when nothing is labelled
+    double identity_accuracy;          // 0..1, nearest class by cosine; NaN when nobody is known
     double landmark_mse, landmark_rmse_pixels, landmark_nme, landmark_pck;
 } fct_evaluation;
 
@@ -35,8 +41,8 @@ fct_status fct_evaluator_run(fct_evaluator *e, fct_evaluation *out);
 const int64_t *fct_evaluator_confusion(const fct_evaluator *e);       // (K, K)
 const fct_points_score *fct_evaluator_points(const fct_evaluator *e); // NULL without landmarks
 // One line a picture: path,label,predicted,correct,p_<class>...,
-// <point>_x,<point>_y...,landmark_error
-fct_status fct_evaluator_write(const fct_evaluator *e, char *const *class_name,
-                               char *const *landmark_name, const char *path);
+// <point>_x,<point>_y...,landmark_error,identity,predicted_identity
+fct_status fct_evaluator_write(const fct_evaluator *e, const fct_label_names *names,
+                               const char *path);
 
 #endif

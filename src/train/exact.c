@@ -162,10 +162,10 @@ static fct_status sum_over_ranks(fct_trainer *t, fct_sums *sums)
 static fct_status exact_part(fct_trainer *t, const fct_batch *b, const double *denominator,
                              int part, int parts, fct_sums *sums)
 {
-    double weighed[FCT_TASKS], share = fct_part_weigh(t, b, denominator, weighed);
+    double weighed[FCT_TASKS], share = fct_part_weigh(t, b, part, parts, denominator, weighed);
     const fct_graph_hooks hooks = hooks_of(t);
     fct_sums mine = { { 0 } };
-    if (fct_part_lacks_initial(t))
+    if (fct_part_lacks_initial(t, part))
         FCT_TRY(find_initial(t, b));
     for (int i = 0; i < t->exact->count; i++) {
         const fct_batch shard = shard_of(t, b, i);

@@ -55,6 +55,7 @@ fct_status fct_part_backward(fct_trainer *t, const fct_batch *b, const double *d
 {
     fct_graph *g = fct_net_graph(t->net, b->rows, b->global_rows);
     if (b->rows == 0) { // nothing fell to this rank: its share of every gradient is zero
+        FCT_TRY(fct_identity_part(t, g, b, denominator, 1, sums));
         FCT_TRY(fct_part_vec(t, FCT_VEC_FILL, fct_params_grads(t->net->params), NULL, 0));
         return hooks && hooks->grad_ready
                    ? hooks->grad_ready(hooks->ctx, 0, fct_params_bytes(t->net->params))
@@ -63,6 +64,7 @@ fct_status fct_part_backward(fct_trainer *t, const fct_batch *b, const double *d
     FCT_TRY(zero_log_var_grad(t));
     FCT_TRY(forward(g, b, hooks));
     FCT_TRY(fct_tasks_compute(&t->tasks, g, b, denominator, 1, &t->outputs, sums));
+    FCT_TRY(fct_identity_part(t, g, b, denominator, 1, sums));
     if (!fct_sums_are_finite(sums))
         fct_suspects_add(t, b);
     return fct_graph_backward(g, hooks);
@@ -73,10 +75,11 @@ fct_status fct_part_losses(fct_trainer *t, const fct_batch *b, const fct_graph_h
 {
     const double none[FCT_TASKS] = { 0 };
     fct_graph *g = fct_net_graph(t->net, b->rows, b->global_rows);
-    if (b->rows == 0)
-        return FCT_OK;
-    FCT_TRY(forward(g, b, hooks));
-    return fct_tasks_compute(&t->tasks, g, b, none, 0, &t->outputs, sums);
+    if (b->rows > 0) {
+        FCT_TRY(forward(g, b, hooks));
+        FCT_TRY(fct_tasks_compute(&t->tasks, g, b, none, 0, &t->outputs, sums));
+    }
+    return fct_identity_part(t, g, b, none, 0, sums);
 }
 
 void fct_part_set_initial(fct_trainer *t, const fct_sums *sums)
@@ -88,9 +91,12 @@ void fct_part_set_initial(fct_trainer *t, const fct_sums *sums)
             t->tasks.initial[i] = loss[i];
 }
 
-int fct_part_lacks_initial(const fct_trainer *t)
+// A sharded head adds the parts' gradients up: only before the first can it be looked at for free.
+int fct_part_lacks_initial(const fct_trainer *t, int part)
 {
     int lacks = 0;
+    if (part > 0 && fct_identity_is_sharded(t->o))
+        return 0;
     for (int i = 0; i < t->tasks.balance.tasks; i++)
         lacks |= t->tasks.initial[i] <= 0;
     return lacks && t->tasks.balance.kind == FCT_BALANCE_AUTO_INITIAL;
@@ -122,10 +128,12 @@ fct_status fct_part_set_aside(fct_trainer *t, double share, int part, int parts)
     return t->net->backend->ops->sync(t->net->backend);
 }
 
-double fct_part_weigh(const fct_trainer *t, const fct_batch *b, const double *denominator,
-                      double *out)
+double fct_part_weigh(fct_trainer *t, const fct_batch *b, int part, int parts,
+                      const double *denominator, double *out)
 {
     double share = (double)b->global_rows / (double)t->step_rows;
+    t->head_step =
+        (fct_head_step){ .step = t->at.step, .part = part, .parts = parts, .share = share };
     for (int i = 0; i < FCT_TASKS; i++)
         out[i] = denominator[i] * share;
     return share;
@@ -137,8 +145,8 @@ static fct_status plain_part(fct_trainer *t, const fct_batch *b, const double *d
 {
     hook_ctx ctx = { t->net->buckets, t->comm };
     fct_graph_hooks hooks = { .ctx = &ctx, .sum_ranks = sum_hook, .moved = moved_hook };
-    double weighed[FCT_TASKS], share = fct_part_weigh(t, b, denominator, weighed);
-    if (fct_part_lacks_initial(t))
+    double weighed[FCT_TASKS], share = fct_part_weigh(t, b, part, parts, denominator, weighed);
+    if (fct_part_lacks_initial(t, part))
         FCT_TRY(find_initial(t, b, &hooks));
     hooks.grad_ready = parts == 1 ? ready_hook : NULL;
     FCT_TRY(fct_part_backward(t, b, weighed, &hooks, sums));

@@ -15,13 +15,13 @@ fct_status fct_part_losses(fct_trainer *t, const fct_batch *b, const fct_graph_h
                            fct_sums *sums);
 // AUTO_INITIAL's first losses: whether they are wanted still, and how they come from everybody's
 // sums.
-int fct_part_lacks_initial(const fct_trainer *t);
+int fct_part_lacks_initial(const fct_trainer *t, int part);
 void fct_part_set_initial(fct_trainer *t, const fct_sums *sums);
 
 // Returns the batch's share of the optimiser step's pictures; `out`: the step's denominators times
-// that.
-double fct_part_weigh(const fct_trainer *t, const fct_batch *b, const double *denominator,
-                      double *out);
+// that. The identity head learns which part this is.
+double fct_part_weigh(fct_trainer *t, const fct_batch *b, int part, int parts,
+                      const double *denominator, double *out);
 // Adds the gradients to those of the parts before, unless there is one part only; the last part
 // puts the sum into the gradient buffer.
 fct_status fct_part_set_aside(fct_trainer *t, double share, int part, int parts);

@@ -24,6 +24,7 @@ static fct_status check_same_order(const fct_options *now, const fct_options *th
         { "sampler.images_per_identity", now->sampler_images_per_identity,
           then->sampler_images_per_identity },
         { "sampler.few", strcmp(now->sampler_few, then->sampler_few), 0 },
+        { "model.head", strcmp(now->model_head, then->model_head), 0 },
         { "optim.optimizer", strcmp(now->optim_optimizer, then->optim_optimizer), 0 },
     };
     for (size_t i = 0; i < sizeof number / sizeof *number; i++)

@@ -225,17 +225,45 @@ static char *keep_rows(char *text, const char *end, int64_t step)
     return kept;
 }
 
-fct_status fct_run_dir_trim_steps(const fct_run_dir *r, int64_t step)
+void fct_csv_widen(const char *columns, fct_text *table)
+{
+    const size_t wide = strcspn(columns, "\n"),
+                 narrow = table->data ? strcspn(table->data, "\n") : 0;
+    if (narrow == 0 || narrow >= wide || columns[narrow] != ',' ||
+        strncmp(columns, table->data, narrow) != 0)
+        return;
+    fct_text out = { 0 };
+    fct_text_add(&out, "%.*s\n", (int)wide, columns);
+    char *line = table->data + narrow;
+    for (line += *line == '\n'; *line; line += strcspn(line, "\n") + 1) {
+        const size_t n = strcspn(line, "\n");
+        fct_text_add_bytes(&out, line, n);
+        for (size_t i = narrow; i < wide; i++)
+            fct_text_add(&out, columns[i] == ',' ? "," : "");
+        fct_text_add(&out, "\n");
+        if (!line[n])
+            break;
+    }
+    fct_text_release(table);
+    *table = out;
+}
+
+fct_status fct_run_dir_trim_steps(const fct_run_dir *r, int64_t step, const char *columns)
 {
     char path[FCT_PATH_MAX], *text;
     size_t size;
+    fct_text table = { 0 };
     FCT_TRY(fct_path_join(path, r->path, "steps.csv"));
     if (!fct_path_is_file(path))
         return FCT_OK;
     FCT_TRY(fct_path_read(path, MOST_LOG_BYTES, &text, &size));
     const char *kept = keep_rows(text, text + size, step);
-    fct_status status = fct_path_replace(path, text, (size_t)(kept - text));
+    fct_text_add_bytes(&table, text, (size_t)(kept - text));
+    fct_csv_widen(columns, &table);
     free(text);
+    fct_status status = table.failed ? FCT_FAIL_NOMEM(table.size, path)
+                                     : fct_path_replace(path, table.data, table.size);
+    fct_text_release(&table);
     return status;
 }
 

@@ -107,7 +107,7 @@ static fct_status start(fct_trainer *t)
     t->save.best_before = t->best;
     if (t->save.is_best)
         t->best = t->save.judged;
-    fct_status status = fct_comm_rank(t->comm) == 0 ? fct_state_collect(t, &state) : FCT_OK;
+    fct_status status = fct_state_collect(t, &state);
     status = fct_comm_agree(t->comm, status, "collecting the checkpoint");
     if (status == FCT_OK)
         status = fct_saver_start(t->saver, t->at.step, t->save.is_best, &state);

@@ -43,8 +43,31 @@ static fct_status check_best(const fct_trainer *t)
 {
     const char *by = t->o->checkpoint_best;
     if ((!strcmp(by, "expression") && !t->tasks.classes) ||
-        (!strcmp(by, "landmarks") && !t->tasks.landmarks))
+        (!strcmp(by, "landmarks") && !t->tasks.landmarks) ||
+        (!strcmp(by, "identity") && !t->tasks.identities))
         return FCT_FAIL(FCT_E_ARG, "checkpoint.best is %s, but that task is not trained", by);
+    if (!strcmp(by, "identity") && !t->val_person_map)
+        return FCT_FAIL(FCT_E_ARG,
+                        "checkpoint.best is identity, but the pictures to evaluate on show none of "
+                        "the persons that are trained\nleave data.val_path empty and pack with "
+                        "--split val=SHARE, or judge by loss");
+    return FCT_OK;
+}
+
+// Who of the pictures to evaluate is a class of the identity head; nobody: no map.
+static fct_status match_persons(fct_trainer *t)
+{
+    int64_t known;
+    if (!t->tasks.identities)
+        return FCT_OK;
+    FCT_TRY(fct_persons_of(t->train_mix, &t->persons));
+    FCT_TRY(fct_persons_match(&t->persons, t->val_mix,
+                              fct_comm_rank(t->comm) == 0 ? "data.val_path" : NULL,
+                              &t->val_person_map, &known));
+    if (known > 0)
+        return FCT_OK;
+    free(t->val_person_map);
+    t->val_person_map = NULL;
     return FCT_OK;
 }
 
@@ -68,6 +91,7 @@ static fct_status open_data(fct_trainer *t)
     if (t->tasks.landmarks)
         FCT_TRY(fct_landmarks_match(t->val_mix, "data.val_path", train->landmark_name,
                                     train->landmarks));
+    FCT_TRY(match_persons(t));
     FCT_TRY(check_best(t));
     return map_classes(t);
 }
@@ -224,31 +248,22 @@ static fct_status make_net(fct_trainer *t)
                                 .embedding = (int)o->model_embedding,
                                 .expressions = t->tasks.classes,
                                 .landmarks = t->tasks.landmarks,
+                                .has_identity = t->tasks.identities > 0,
+                                .identity_rows = fct_identity_rows(o, &t->tasks),
                                 .freeze = o->model_freeze,
                                 .log_vars = fct_tasks_log_vars(&t->tasks),
                                 .log_var_init = (float)o->loss_log_var_init };
     memcpy(s.model.mean, is_half ? half : imagenet_mean, sizeof half);
     memcpy(s.model.std, is_half ? half : imagenet_std, sizeof half);
-    return fct_net_create(&s, &t->net);
+    FCT_TRY(fct_net_create(&s, &t->net));
+    t->tasks.features = t->net->features;
+    return FCT_OK;
 }
 
 static fct_status make_optim(fct_trainer *t)
 {
     const fct_options *o = t->o;
-    fct_optim_spec s = { .is_adamw = !strcmp(o->optim_optimizer, "adamw"),
-                         .momentum = o->optim_momentum,
-                         .nesterov = o->optim_nesterov,
-                         .beta1 = o->optim_beta1,
-                         .beta2 = o->optim_beta2,
-                         .eps = o->optim_eps,
-                         .weight_decay = o->optim_weight_decay,
-                         .decay_norm_bias = o->optim_decay_norm_bias,
-                         .backbone_rate = 1,
-                         .head_rate = o->optim_differential_lr ? o->optim_head_rate : 1,
-                         .is_backbone = fct_model_is_backbone,
-                         .clip_norm = o->optim_clip_norm,
-                         .stat_momentum = 0.1,
-                         .ema = o->optim_ema };
+    const fct_optim_spec s = fct_identity_optim(o);
     FCT_TRY(fct_optim_create(&s, t->net->params, &t->optim));
     if (o->train_accumulate > 1)
         FCT_TRY(t->net->backend->ops->alloc(t->net->backend, fct_params_bytes(t->net->params),
@@ -316,7 +331,10 @@ static fct_status make_loader(fct_trainer *t)
                              .comm = t->comm,
                              .workers = t->cores.workers,
                              .class_map = t->val_class_map,
-                             .pck_alpha = o->eval_pck_alpha };
+                             .pck_alpha = o->eval_pck_alpha,
+                             .head = t->val_person_map ? t->head : NULL,
+                             .head_is_sharded = fct_identity_is_sharded(o),
+                             .person_map = t->val_person_map };
     FCT_TRY(fct_evaluator_create(&e, &t->evaluator));
     int64_t low, high, full = fct_sampler_batch_size(t->sampler, 0);
     fct_sampler_slice(full, 0, fct_comm_size(t->comm), &low, &high); // rank 0 has the most
@@ -327,6 +345,7 @@ static void name_mode(fct_trainer *t)
 {
     const char *tasks = t->tasks.balance.tasks > 1 ? "multitask"
                         : t->tasks.classes         ? "expression"
+                        : t->tasks.identities      ? "identity"
                                                    : "landmarks";
     const char *freeze = t->o->model_freeze;
     if (!strcmp(freeze, "backbone"))
@@ -348,8 +367,9 @@ static fct_status prepare_data(fct_trainer *t)
 
 static fct_status prepare_run(fct_trainer *t)
 {
-    FCT_TRY(make_optim(t));
-    return make_loader(t);
+    FCT_TRY(fct_comm_agree(t->comm, make_optim(t), "preparing the optimiser"));
+    FCT_TRY(fct_identity_create(t));
+    return fct_comm_agree(t->comm, make_loader(t), "preparing the training");
 }
 
 // Another number of threads may add in another order: exactness cannot follow each rank's cores.
@@ -361,6 +381,7 @@ static int wanted_threads(const fct_options *o)
 fct_status fct_trainer_create(const fct_train_spec *spec, fct_trainer **out)
 {
     FCT_TRY(fct_exact_check(spec->options, fct_comm_size(spec->comm))); // the same on all ranks
+    FCT_TRY(fct_identity_check(spec->options));
     fct_trainer *t = calloc(1, sizeof *t);
     if (!t)
         return FCT_FAIL_NOMEM(sizeof *t, "the trainer");
@@ -384,7 +405,7 @@ fct_status fct_trainer_create(const fct_train_spec *spec, fct_trainer **out)
     if (status == FCT_OK)
         status = make_net(t);
     if (status == FCT_OK && !spec->dry_run)
-        status = fct_comm_agree(t->comm, prepare_run(t), "preparing the training");
+        status = prepare_run(t);
     if (status != FCT_OK)
         fct_trainer_destroy(t);
     else
@@ -407,7 +428,10 @@ void fct_trainer_destroy(fct_trainer *t)
     fct_exact_destroy(t);
     if (t->accumulated)
         t->net->backend->ops->release(t->net->backend, t->accumulated);
+    fct_head_destroy(t->head);
     fct_net_destroy(t->net);
+    fct_persons_release(&t->persons);
+    free(t->val_person_map);
     fct_tasks_release(&t->tasks);
     fct_mix_close(t->train_mix);
     fct_mix_close(t->val_mix);

@@ -147,6 +147,8 @@ static fct_status add_meta(fct_blobs *state, const fct_trainer *t)
     FCT_TRY(status);
     FCT_TRY(add_names(state, "meta/class_names", info->class_name, t->tasks.classes));
     FCT_TRY(add_names(state, "meta/landmark_names", info->landmark_name, t->tasks.landmarks));
+    if (t->tasks.identities)
+        FCT_TRY(fct_persons_add(&t->persons, state));
     FCT_TRY(fct_blobs_add(state, "meta/input", FCT_BLOB_I64, 1, &two, side));
     FCT_TRY(fct_blobs_add(state, "meta/normalize", FCT_BLOB_F64, 1, &six, normalize));
     return fct_blobs_add(state, "meta/data_hash", FCT_BLOB_I64, 1, &one, &hash);
@@ -168,7 +170,8 @@ static fct_status add_position(fct_blobs *state, const fct_trainer *t)
     return add_text(state, "history/metrics.csv", &t->run.metrics);
 }
 
-fct_status fct_state_collect(fct_trainer *t, fct_blobs *state)
+// What all ranks have alike, and where they stand: rank 0's.
+static fct_status collect_replicated(fct_trainer *t, fct_blobs *state)
 {
     fct_params *p = t->net->params;
     const char *name;
@@ -183,13 +186,24 @@ fct_status fct_state_collect(fct_trainer *t, fct_blobs *state)
     return add_meta(state, t);
 }
 
+fct_status fct_state_collect(fct_trainer *t, fct_blobs *state)
+{
+    if (fct_comm_rank(t->comm) == 0)
+        FCT_TRY(collect_replicated(t, state));
+    return t->head ? fct_head_collect(t->head, state) : FCT_OK;
+}
+
 double fct_state_bytes(const fct_trainer *t)
 {
     const char *name;
     int copies = 1; // the weights
     while (fct_optim_state(t->optim, copies - 1, &name))
         copies++;
-    return (double)copies * (double)fct_params_bytes(t->net->params);
+    double head = 0;
+    if (fct_identity_is_sharded(t->o))
+        head = (double)(t->tasks.identities * t->o->model_sub_centres * t->tasks.features) *
+               sizeof(float);
+    return (double)copies * ((double)fct_params_bytes(t->net->params) + head);
 }
 
 static fct_status take_array(const fct_blobs *state, const char *name, void *out, size_t bytes)
@@ -202,13 +216,23 @@ static fct_status take_array(const fct_blobs *state, const char *name, void *out
     return FCT_OK;
 }
 
+// Of an older facet there are fewer.
+static fct_status take_sums(fct_trainer *t, const fct_blobs *state)
+{
+    const fct_blob *b = fct_blobs_find(state, "train/sums");
+    t->sums = (fct_sums){ { 0 } };
+    return take_array(state, "train/sums", t->sums.v,
+                      b && fct_blob_bytes(b) < sizeof t->sums.v ? fct_blob_bytes(b)
+                                                                : sizeof t->sums.v);
+}
+
 static fct_status take_position(fct_trainer *t, const fct_blobs *state)
 {
     int64_t place[PLACES], hash = 0;
     double spent[2] = { 0 };
     const fct_blob *history = fct_blobs_find(state, "history/metrics.csv");
     FCT_TRY(take_array(state, "train/position", place, sizeof place));
-    FCT_TRY(take_array(state, "train/sums", t->sums.v, sizeof t->sums.v));
+    FCT_TRY(take_sums(t, state));
     FCT_TRY(fct_resume_check_options(t, state));
     FCT_TRY(take_array(state, "train/seconds", spent, sizeof spent));
     t->seconds = spent[0];
@@ -225,6 +249,7 @@ static fct_status take_position(fct_trainer *t, const fct_blobs *state)
     if (history)
         fct_text_add_bytes(&t->run.metrics, history->data,
                            strnlen(history->data, fct_blob_bytes(history)));
+    fct_metrics_widen(&t->run.metrics);
     return t->run.metrics.failed ? FCT_FAIL_NOMEM(t->run.metrics.size, "metrics.csv") : FCT_OK;
 }
 
@@ -258,6 +283,8 @@ fct_status fct_trainer_restore(fct_trainer *t, const char *path)
     fct_status status = restore(t, &state);
     fct_blobs_release(&state);
     FCT_TRY(fct_comm_agree(t->comm, status, "resuming"));
+    if (t->head)
+        FCT_TRY(fct_head_restore(t->head, taken));
     FCT_INFO("resumed from %s: epoch %lld, step %lld", taken, (long long)t->at.epoch + 1,
              (long long)t->at.step);
     read_log_vars(t);

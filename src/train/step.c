@@ -112,8 +112,17 @@ static fct_status look_for_bad(fct_trainer *t, fct_sums *sums, double *norm)
 {
     fct_trainer_flip(t, fct_params_grads(t->net->params), "train.sum");
     FCT_TRY(fct_optim_norm(t->optim, norm));
-    sums->v[FCT_SUM_SKIPPED] = !isfinite(*norm) || !fct_sums_are_finite(sums);
+    FCT_TRY(fct_identity_norm(t, sums));
+    sums->v[FCT_SUM_SKIPPED] = !isfinite(*norm) || !fct_sums_are_finite(sums) || t->head_is_bad;
     return FCT_OK;
+}
+
+// Rank-local work may fail on one rank alone: the others are on their way into a collective.
+static fct_status or_cancel(fct_trainer *t, fct_status status)
+{
+    if (status != FCT_OK)
+        fct_comm_cancel(t->comm, status);
+    return status;
 }
 
 static fct_status update(fct_trainer *t, const fct_sums *sums, fct_step_report *r)
@@ -124,21 +133,16 @@ static fct_status update(fct_trainer *t, const fct_sums *sums, fct_step_report *
     r->rate = fct_schedule_rate(&t->schedule, t->at.step);
     for (int i = 0; t->net->log_var >= 0 && i < t->tasks.balance.tasks; i++)
         r->norm = hypot(r->norm, slope[i]);
+    if (sums->v[FCT_SUM_HEAD_SQUARE] > 0) // what ranks hold alone, added up
+        r->norm = hypot(r->norm, sqrt(sums->v[FCT_SUM_HEAD_SQUARE]));
     r->is_skipped = sums->v[FCT_SUM_SKIPPED] > 0 || !isfinite(r->norm);
     t->at.bad_steps = r->is_skipped ? t->at.bad_steps + 1 : 0;
     if (r->is_skipped)
         return fct_trainer_skipped(t, r);
     FCT_TRY(write_log_var_grad(t, slope));
     FCT_TRY(fct_optim_step(t->optim, r->rate, r->norm));
+    FCT_TRY(or_cancel(t, fct_identity_update(t, r->rate, r->norm)));
     return read_log_vars(t);
-}
-
-// Rank-local work may fail on one rank alone: the others are on their way into a collective.
-static fct_status or_cancel(fct_trainer *t, fct_status status)
-{
-    if (status != FCT_OK)
-        fct_comm_cancel(t->comm, status);
-    return status;
 }
 
 fct_status fct_trainer_step(fct_trainer *t, fct_step_report *out)
@@ -159,6 +163,9 @@ fct_status fct_trainer_step(fct_trainer *t, fct_step_report *out)
     sums.v[FCT_SUM_STEPS] = 1;
     sums.v[FCT_SUM_SKIPPED] = 0;
     sums.v[FCT_SUM_NORM] = out->norm;
+    out->identity_accuracy =
+        sums.v[FCT_SUM_IDENTITY_RIGHT] / fmax(sums.v[FCT_SUM_IDENTITY_COUNT], 1);
+    sums.v[FCT_SUM_HEAD_SQUARE] = 0;
     for (int i = 0; !out->is_skipped && i < FCT_SUMS; i++)
         t->sums.v[i] += sums.v[i];
     t->sums.v[FCT_SUM_SKIPPED] += out->is_skipped;

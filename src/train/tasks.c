@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Expression and landmarks: from options to losses, from a graph's outputs to gradients and sums.
+// The tasks: from options to losses, from a graph's outputs to gradients and sums.
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,29 +47,57 @@ static fct_points_kind points_kind(const char *name)
                                         : FCT_POINTS_MSE;
 }
 
-fct_status fct_tasks_create(const fct_options *o, const fct_mix *train, fct_tasks *out)
+static fct_status nothing_to_train(const fct_mix_info *info)
 {
-    const fct_mix_info *info = fct_mix_describe(train);
-    fct_tasks t = { .index = { -1, -1 } };
+    if (info->identities > 1)
+        return FCT_FAIL(FCT_E_ARG,
+                        "nothing to train: no task is on that the data has labels for; it has %lld "
+                        "identities\nset tasks.identity=true to train them",
+                        (long long)info->identities);
+    return FCT_FAIL(FCT_E_ARG,
+                    "nothing to train: the data has neither expressions nor landmarks, or "
+                    "tasks.* are off\nfacet inspect shows what a packed set holds");
+}
+
+// Which tasks there are: what is on and has labels.
+static fct_status choose_tasks(const fct_options *o, const fct_mix_info *info, fct_tasks *out)
+{
+    fct_tasks t = { .index = { -1, -1, -1 } };
     t.classes = o->tasks_expression ? info->classes : 0;
     t.landmarks = o->tasks_landmarks ? info->landmarks : 0;
+    t.identities = o->tasks_identity ? info->identities : 0;
+    t.triplet_weight = o->loss_triplet_weight;
+    if (o->tasks_identity && t.identities < 2)
+        return FCT_FAIL(FCT_E_ARG,
+                        "tasks.identity is on, but the training data has %s\n"
+                        "facet inspect shows what a packed set holds; facet pack --format identity "
+                        "takes one folder a person",
+                        t.identities ? "one person only" : "no identities");
     if (o->model_num_landmarks && t.landmarks && o->model_num_landmarks != t.landmarks)
         return FCT_FAIL(FCT_E_ARG,
                         "model.num_landmarks is %lld, but the data has %d points\n"
                         "leave it 0 to take what the data has",
                         (long long)o->model_num_landmarks, t.landmarks);
-    FCT_TRY(fct_balance_parse(o->loss_use_uncertainty_weighting, &t.balance.kind));
-    t.balance.log_var_min = o->loss_log_var_min;
-    t.balance.log_var_max = o->loss_log_var_max;
-    t.balance.log_var_l2 = o->loss_log_var_l2;
     if (t.classes)
         add_task(&t, FCT_TASK_EXPRESSION, "expression", o->loss_expression_weight, 0);
     if (t.landmarks)
         add_task(&t, FCT_TASK_LANDMARKS, "landmarks", o->loss_landmark_weight, 1);
+    if (t.identities)
+        add_task(&t, FCT_TASK_IDENTITY, "identity", o->loss_identity_weight, 0);
     if (t.balance.tasks == 0)
-        return FCT_FAIL(FCT_E_ARG,
-                        "nothing to train: the data has neither expressions nor landmarks, or "
-                        "tasks.* are off\nfacet inspect shows what a packed set holds");
+        return nothing_to_train(info);
+    *out = t;
+    return FCT_OK;
+}
+
+fct_status fct_tasks_create(const fct_options *o, const fct_mix *train, fct_tasks *out)
+{
+    fct_tasks t;
+    FCT_TRY(choose_tasks(o, fct_mix_describe(train), &t));
+    FCT_TRY(fct_balance_parse(o->loss_use_uncertainty_weighting, &t.balance.kind));
+    t.balance.log_var_min = o->loss_log_var_min;
+    t.balance.log_var_max = o->loss_log_var_max;
+    t.balance.log_var_l2 = o->loss_log_var_l2;
     if (t.balance.tasks == 1) // one loss needs no balance
         t.balance.kind = FCT_BALANCE_OFF;
     for (int i = 0; i < t.balance.tasks; i++)
@@ -104,21 +132,24 @@ int fct_tasks_log_vars(const fct_tasks *t)
 
 fct_status fct_outputs_create(const fct_tasks *t, int64_t rows, fct_outputs *out)
 {
-    size_t k = (size_t)(rows * t->classes), l = (size_t)(rows * 2 * t->landmarks);
-    float *all = calloc(2 * (k + l) + 1, sizeof *all);
+    size_t k = (size_t)(rows * t->classes), l = (size_t)(rows * 2 * t->landmarks),
+           e = t->identities ? (size_t)(rows * t->features) : 0;
+    float *all = calloc(2 * (k + l + e) + 1, sizeof *all);
     if (!all)
-        return FCT_FAIL_NOMEM(2 * (k + l) * sizeof *all, "the heads' outputs");
+        return FCT_FAIL_NOMEM(2 * (k + l + e) * sizeof *all, "the heads' outputs");
     *out = (fct_outputs){ .rows = rows,
                           .logits = all,
                           .dlogits = all + k,
                           .points = all + 2 * k,
-                          .dpoints = all + 2 * k + l };
+                          .dpoints = all + 2 * k + l,
+                          .embedding = all + 2 * (k + l),
+                          .dembedding = all + 2 * (k + l) + e };
     return FCT_OK;
 }
 
 void fct_outputs_release(fct_outputs *o)
 {
-    free(o->logits); // one allocation holds all four
+    free(o->logits); // one allocation holds them all
     *o = (fct_outputs){ 0 };
 }
 
@@ -129,6 +160,9 @@ void fct_tasks_weigh(const fct_tasks *t, const fct_batch *b, double *weight)
     weight[FCT_TASK_LANDMARKS] = 0;
     for (int64_t i = 0; t->landmarks && i < b->rows; i++)
         weight[FCT_TASK_LANDMARKS] += b->landmarks_valid[i] ? 2.0 * t->landmarks : 0;
+    weight[FCT_TASK_IDENTITY] = 0;
+    for (int64_t i = 0; t->identities && i < b->rows; i++)
+        weight[FCT_TASK_IDENTITY] += b->identity[i] >= 0;
 }
 
 void fct_tasks_weigh_pictures(const fct_tasks *t, const fct_mix *mix, const int64_t *picture,
@@ -142,6 +176,8 @@ void fct_tasks_weigh_pictures(const fct_tasks *t, const fct_mix *mix, const int6
             weight[FCT_TASK_EXPRESSION] += fct_loss_ce_weight(&t->ce, 1, &label);
         if (t->landmarks && labels.landmarks_valid)
             weight[FCT_TASK_LANDMARKS] += 2.0 * t->landmarks;
+        if (t->identities)
+            weight[FCT_TASK_IDENTITY] += labels.identity >= 0;
     }
 }
 
@@ -229,17 +265,21 @@ int fct_tasks_row_is_bad(const fct_tasks *t, const fct_batch *b, const fct_outpu
 {
     double ce = 0, points = 0;
     const int64_t l = 2 * t->landmarks;
+    int finite = 1;
+    for (int64_t i = 0; t->identities && b->identity[row] >= 0 && i < t->features; i++)
+        finite &= isfinite(out->embedding[row * t->features + i]) != 0;
     if (t->classes)
         fct_loss_ce(&t->ce, 1, out->logits + row * t->classes, b->expression + row, 0, &ce, NULL);
     if (t->landmarks)
         fct_loss_points(&t->points, 1, out->points + row * l, b->landmarks + row * l,
                         b->landmarks_valid + row, 0, &points, NULL);
-    return !isfinite(ce) || !isfinite(points);
+    return !finite || !isfinite(ce) || !isfinite(points);
 }
 
 int fct_sums_are_finite(const fct_sums *sums)
 {
-    return isfinite(sums->v[FCT_SUM_EXPRESSION_LOSS]) && isfinite(sums->v[FCT_SUM_LANDMARK_LOSS]);
+    return isfinite(sums->v[FCT_SUM_EXPRESSION_LOSS]) && isfinite(sums->v[FCT_SUM_LANDMARK_LOSS]) &&
+           isfinite(sums->v[FCT_SUM_IDENTITY_LOSS]) && isfinite(sums->v[FCT_SUM_TRIPLET]);
 }
 
 fct_status fct_tasks_compute(const fct_tasks *t, fct_graph *g, const fct_batch *b,
@@ -273,6 +313,13 @@ void fct_tasks_losses(const fct_tasks *t, const fct_sums *sums, double *loss)
     if (t->landmarks)
         loss[t->index[FCT_TASK_LANDMARKS]] =
             mean(sums->v[FCT_SUM_LANDMARK_LOSS], sums->v[FCT_SUM_LANDMARK_WEIGHT]);
+    if (!t->identities)
+        return;
+    double *identity = &loss[t->index[FCT_TASK_IDENTITY]];
+    *identity = mean(sums->v[FCT_SUM_IDENTITY_LOSS], sums->v[FCT_SUM_IDENTITY_COUNT]);
+    if (sums->v[FCT_SUM_TRIPLET_COUNT] > 0)
+        *identity +=
+            t->triplet_weight * mean(sums->v[FCT_SUM_TRIPLET], sums->v[FCT_SUM_TRIPLET_COUNT]);
 }
 
 double fct_tasks_total(const fct_tasks *t, const double *loss, double *dlog_var)

@@ -9,11 +9,14 @@
 #include "facet/loss.h"
 #include "facet/options.h"
 
-enum { FCT_TASK_EXPRESSION, FCT_TASK_LANDMARKS, FCT_TASKS };
+enum { FCT_TASK_EXPRESSION, FCT_TASK_LANDMARKS, FCT_TASK_IDENTITY, FCT_TASKS };
 
 typedef struct {
     int index[FCT_TASKS]; // place in the balance, -1: no such task
     int classes, landmarks;
+    int64_t identities;    // classes of the identity head; 0: no such task
+    int features;          // of the embedding; known when the network is, 0 before
+    double triplet_weight; // of the mean triplet loss in the identity loss
     fct_loss_ce_spec ce;
     fct_loss_points_spec points;
     fct_balance_spec balance;
@@ -36,6 +39,14 @@ enum {
     FCT_SUM_STEPS,
     FCT_SUM_SKIPPED,
     FCT_SUM_NORM, // of the gradient, one a step
+    // From here on later than the first checkpoints: new ones come at the end.
+    FCT_SUM_IDENTITY_LOSS, // of labelled pictures
+    FCT_SUM_IDENTITY_COUNT,
+    FCT_SUM_IDENTITY_RIGHT,
+    FCT_SUM_TRIPLET,
+    FCT_SUM_TRIPLET_COUNT, // pictures that had one of the same and one of another person
+    FCT_SUM_LOGIT_SPREAD,  // variance of a picture's scaled cosines
+    FCT_SUM_HEAD_SQUARE,   // within a step: squared gradient norm of what only one rank holds
     FCT_SUMS
 };
 
@@ -45,8 +56,9 @@ typedef struct {
 
 typedef struct { // of one graph's rows
     int64_t rows;
-    float *logits, *dlogits; // (N, K)
-    float *points, *dpoints; // (N, 2 L)
+    float *logits, *dlogits;       // (N, K)
+    float *points, *dpoints;       // (N, 2 L)
+    float *embedding, *dembedding; // (N, E), with the identity task
 } fct_outputs;
 
 // Not collective. From the options and what the training data has; class counts give the weights.
@@ -57,14 +69,14 @@ int fct_tasks_log_vars(const fct_tasks *t); // learned log variances
 fct_status fct_outputs_create(const fct_tasks *t, int64_t rows, fct_outputs *out);
 void fct_outputs_release(fct_outputs *o);
 
-// This rank's share of the two denominators: weight[FCT_TASKS].
+// This rank's share of the denominators: weight[FCT_TASKS].
 void fct_tasks_weigh(const fct_tasks *t, const fct_batch *b, double *weight);
 // The denominators of a whole global batch of n pictures, from their labels alone: no rank needs
 // another's word for them. Adds to weight[FCT_TASKS].
 void fct_tasks_weigh_pictures(const fct_tasks *t, const fct_mix *mix, const int64_t *picture,
                               int64_t n, double *weight);
 // Reads the graph's outputs, adds losses and counts to `sums`, writes gradients back when `train`.
-// denominator[FCT_TASKS]: summed over ranks.
+// denominator[FCT_TASKS]: summed over ranks. The identity task is its head's (identity.c).
 fct_status fct_tasks_compute(const fct_tasks *t, fct_graph *g, const fct_batch *b,
                              const double *denominator, int train, fct_outputs *out,
                              fct_sums *sums);

@@ -33,6 +33,9 @@ static void show_step(fct_trainer *t, fct_progress *bar, const fct_step_report *
     if (t->tasks.classes && s[FCT_SUM_EXPRESSION_COUNT] > 0)
         snprintf(note + n, sizeof note - (size_t)n, "  acc %.3f",
                  s[FCT_SUM_EXPRESSION_RIGHT] / s[FCT_SUM_EXPRESSION_COUNT]);
+    else if (s[FCT_SUM_IDENTITY_COUNT] > 0)
+        snprintf(note + n, sizeof note - (size_t)n, "  id acc %.3f",
+                 s[FCT_SUM_IDENTITY_RIGHT] / s[FCT_SUM_IDENTITY_COUNT]);
     fct_progress_update(bar, (int64_t)s[FCT_SUM_PICTURES], note);
 }
 
@@ -91,6 +94,9 @@ static double judged(const fct_trainer *t, const fct_evaluation *e)
 {
     const char *by = t->o->checkpoint_best;
     int is_auto = !strcmp(by, "auto");
+    if ((is_auto && t->tasks.identities && isfinite(e->identity_accuracy)) ||
+        !strcmp(by, "identity"))
+        return e->identity_accuracy;
     if ((is_auto && t->tasks.classes && isfinite(e->accuracy)) || !strcmp(by, "expression"))
         return e->accuracy;
     if ((is_auto && t->tasks.landmarks && isfinite(e->landmark_nme)) || !strcmp(by, "landmarks"))
@@ -115,15 +121,22 @@ static fct_status write_predictions(fct_trainer *t)
     const fct_mix_info *info = fct_mix_describe(t->train_mix);
     snprintf(name, sizeof name, "predictions/val_epoch_%03lld.csv", (long long)t->at.epoch + 1);
     FCT_TRY(fct_path_join(path, t->run.path, name));
-    return fct_evaluator_write(t->evaluator, info->class_name, info->landmark_name, path);
+    const fct_label_names names = { info->class_name, info->landmark_name, &t->persons };
+    return fct_evaluator_write(t->evaluator, &names, path);
+}
+
+static fct_status swap_ema(fct_trainer *t)
+{
+    FCT_TRY(fct_optim_swap_ema(t->optim));
+    return t->head ? fct_head_swap_ema(t->head) : FCT_OK;
 }
 
 static fct_status evaluate(fct_trainer *t, fct_evaluation *out)
 {
     fct_watchdog_phase(t->comm, FCT_PHASE_EVAL, t->at.step);
-    FCT_TRY(fct_optim_swap_ema(t->optim));
+    FCT_TRY(swap_ema(t));
     fct_status status = fct_evaluator_run(t->evaluator, out);
-    FCT_TRY(fct_optim_swap_ema(t->optim));
+    FCT_TRY(swap_ema(t));
     FCT_TRY(status);
     status = is_boss(t) && t->o->eval_predictions ? or_warn(write_predictions(t)) : FCT_OK;
     return boss_did(t, status, "writing predictions");
@@ -160,6 +173,8 @@ static fct_status finish_epoch(fct_trainer *t, epoch_end how, fct_evaluation *va
 static int knows_by_heart(const fct_trainer *t, const fct_evaluation *val)
 {
     return (!t->tasks.classes || !isfinite(val->accuracy) || val->accuracy >= 1) &&
+           (!t->tasks.identities || !isfinite(val->identity_accuracy) ||
+            val->identity_accuracy >= 1) &&
            (!t->tasks.landmarks || !isfinite(val->landmark_pck) || val->landmark_pck > 0.9);
 }
 
@@ -170,6 +185,8 @@ static fct_status judge_by_heart(const fct_trainer *t, const fct_evaluation *val
         fct_text_add(&text, " accuracy %.1f%%", 100 * val->accuracy);
     if (t->tasks.landmarks)
         fct_text_add(&text, " PCK@%g %.1f%%", t->o->eval_pck_alpha, 100 * val->landmark_pck);
+    if (t->tasks.identities)
+        fct_text_add(&text, " identities %.1f%%", 100 * val->identity_accuracy);
     fct_status status = FCT_OK;
     if (passed)
         FCT_INFO("overfit: passed: %lld pictures learned by heart in %lld epochs:%s",
@@ -265,7 +282,7 @@ static fct_status run_of(const char *from, char out[FCT_PATH_MAX])
 // The run's tables as they were when the checkpoint was made that this life goes on from.
 static fct_status restore_tables(fct_trainer *t)
 {
-    FCT_TRY(fct_run_dir_trim_steps(&t->run, t->at.step));
+    FCT_TRY(fct_run_dir_trim_steps(&t->run, t->at.step, fct_steps_columns()));
     return t->run.metrics.size > 0 ? or_warn(fct_run_dir_write_metrics(&t->run)) : FCT_OK;
 }
 

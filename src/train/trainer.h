@@ -12,6 +12,7 @@
 #include "facet/stage.h"
 #include "facet/train.h"
 #include "facet/watchdog.h"
+#include "identity.h"
 #include "run_dir.h"
 
 typedef struct {       // where the training stands; saved with every checkpoint
@@ -75,6 +76,8 @@ struct fct_trainer {
     fct_mix *train_mix, *val_mix;
     int *val_class_map; // (classes of val_mix) -> class of train_mix; NULL when there is nothing to
                         // map
+    fct_persons persons;     // of train_mix, with the identity task
+    int64_t *val_person_map; // (persons of val_mix) -> class of the identity head; NULL: all others
     fct_augment *augment;
     fct_sampler *sampler;
     fct_loader *loader;
@@ -94,6 +97,9 @@ struct fct_trainer {
     fct_net *net;
     fct_outputs outputs;
     fct_optim *optim;
+    fct_head *head;          // of the identity task; NULL: there is none
+    fct_head_step head_step; // where the step under way stands; denominators and factors come later
+    int head_is_bad;         // what only this rank holds of its gradient is not finite
     fct_schedule_spec schedule;
     fct_buffer
         *accumulated; // gradients of the parts before the last; NULL unless train.accumulate > 1
@@ -122,6 +128,19 @@ void fct_trainer_unstage(fct_trainer *t);
 fct_status fct_trainer_create(const fct_train_spec *spec, fct_trainer **out);
 void fct_trainer_destroy(fct_trainer *t);
 
+// identity.c
+// Not collective. The head's description, as it is or will be.
+fct_head_spec fct_identity_plan(const fct_trainer *t);
+fct_status fct_identity_create(fct_trainer *t); // collective; nothing without the task
+// Collective where the head is. Of the batch just computed by g (NULL without rows): its losses and
+// counts, and with `train` the gradient of the embedding, written into the graph.
+fct_status fct_identity_part(fct_trainer *t, fct_graph *g, const fct_batch *b,
+                             const double *denominator, int train, fct_sums *sums);
+// Not collective. FCT_SUM_HEAD_SQUARE: this rank's share of the gradient's squared norm.
+fct_status fct_identity_norm(fct_trainer *t, fct_sums *sums);
+fct_status fct_identity_update(fct_trainer *t, double rate, double norm); // not collective
+double fct_identity_ramp(const fct_trainer *t, int64_t step); // share of the margin, 0..1
+
 // exact.c
 fct_status fct_exact_check(const fct_options *o, int ranks); // E_ARG where exactness cannot be
 fct_status fct_exact_create(fct_trainer *t);
@@ -138,6 +157,7 @@ fct_status fct_watch_start(fct_comm *c, const fct_options *o, fct_watchdog **out
 // step.c. Collective. One optimiser step from train.accumulate loader batches.
 typedef struct {
     double loss[FCT_MAX_TASKS], total, norm, rate, waited_comm_s;
+    double identity_accuracy; // 0..1, without margin; of no meaning without the task
     int64_t pictures;
     int is_skipped; // NaN or Inf in the gradient: nothing was changed
     fct_stop stop;  // what some rank was asked to do after this step
@@ -171,7 +191,8 @@ void fct_trainer_advice(const fct_trainer *t, char out[FCT_PATH_MAX + 128]);
 
 // state.c
 double fct_state_bytes(const fct_trainer *t); // not collective, about what a checkpoint takes
-fct_status fct_state_collect(fct_trainer *t, fct_blobs *state);   // not collective, a copy
+// Not collective, a copy: this rank's part, of rank 0 all that is replicated too.
+fct_status fct_state_collect(fct_trainer *t, fct_blobs *state);
 fct_status fct_trainer_restore(fct_trainer *t, const char *path); // collective, exact resume
 // Collective. The network's weights, or their moving average where there is one.
 fct_status fct_trainer_start_from(fct_trainer *t, const char *path);
@@ -201,8 +222,11 @@ fct_status fct_life_end(fct_trainer *t);                 // collective, after th
 void fct_console_start(const fct_trainer *t);
 void fct_console_epoch(const fct_trainer *t, const fct_evaluation *val);
 fct_status fct_metrics_add(fct_trainer *t, const fct_evaluation *val, double rate); // metrics.csv
+// A table of an older facet gets the columns that came later, empty.
+void fct_metrics_widen(fct_text *table);
 // steps.csv; a failure (a full disk) is told once and costs nothing else.
 void fct_steps_add(fct_trainer *t, const fct_step_report *r, double seconds);
+const char *fct_steps_columns(void); // the first line of steps.csv
 void fct_dry_run_print(const fct_trainer *t);
 
 #endif

@@ -6,6 +6,7 @@
 
 #include "claim.h"
 #include "facet/clock.h"
+#include "facet/comm_vectors.h"
 
 static fct_buckets *buckets;
 
@@ -59,13 +60,34 @@ static fct_status in_tree(fct_comm *c)
     return fct_comm_sum_tree_f32(c, v, sizeof v / sizeof *v);
 }
 
+enum { VECTOR = 1 << 20, MOST_RANKS = 8 };
+
+static fct_status in_all_gather(fct_comm *c)
+{
+    static float mine[VECTOR], all[MOST_RANKS * VECTOR];
+    size_t bytes[MOST_RANKS];
+    for (int r = 0; r < MOST_RANKS; r++)
+        bytes[r] = sizeof mine;
+    return fct_comm_all_gather(c, mine, bytes, all);
+}
+
+static fct_status in_reduce_scatter(fct_comm *c)
+{
+    static float all[MOST_RANKS * VECTOR], mine[VECTOR];
+    size_t floats[MOST_RANKS];
+    for (int r = 0; r < MOST_RANKS; r++)
+        floats[r] = VECTOR;
+    return fct_comm_reduce_scatter_f32(c, all, floats, mine);
+}
+
 static const struct {
     const char *name;
     fct_status (*wait)(fct_comm *c);
-} cases[] = { { "reduce", in_reduce },   { "broadcast", in_broadcast },
-              { "gather", in_gather },   { "barrier", in_barrier },
-              { "agree", in_agree },     { "same", in_same },
-              { "buckets", in_buckets }, { "tree", in_tree } };
+} cases[] = { { "reduce", in_reduce },         { "broadcast", in_broadcast },
+              { "gather", in_gather },         { "barrier", in_barrier },
+              { "agree", in_agree },           { "same", in_same },
+              { "buckets", in_buckets },       { "tree", in_tree },
+              { "all_gather", in_all_gather }, { "reduce_scatter", in_reduce_scatter } };
 
 static void test_others_learn_why_soon(fct_comm *c, fct_status (*wait)(fct_comm *c))
 {

@@ -262,17 +262,19 @@ static fct_status linear_layer(const layer *l, const int *v)
 {
     fct_shape x = plain(FCT_F32, v[0], v[1]), w = plain(FCT_F32, v[2], v[1]);
     fct_shape y = plain(FCT_F32, v[0], v[2]), bias = vector(v[2]);
-    fct_op_desc d = { .op = FCT_OP_LINEAR_FWD, .n_in = 3, .n_out = 1 };
-    d.in[0] = x, d.in[1] = w, d.in[2] = bias, d.out[0] = y;
-    FCT_TRY(filled(l, &d));
-    d.op = FCT_OP_LINEAR_BWD_DATA;
-    d.n_in = 2;
-    d.in[0] = y, d.out[0] = x;
-    FCT_TRY(filled(l, &d));
-    d.op = FCT_OP_LINEAR_BWD_WEIGHT;
-    d.n_out = 2;
-    d.in[0] = x, d.in[1] = y, d.out[0] = w, d.out[1] = bias;
-    return filled(l, &d);
+    fct_op_desc data = { .op = FCT_OP_LINEAR_BWD_DATA, .n_in = 2, .n_out = 1 };
+    data.in[0] = y, data.in[1] = w, data.out[0] = x;
+    for (int no_bias = 0; no_bias < 2; no_bias++) {
+        fct_op_desc forward = { .op = FCT_OP_LINEAR_FWD, .n_in = 3 - no_bias, .n_out = 1 };
+        forward.in[0] = x, forward.in[1] = w, forward.in[2] = bias, forward.out[0] = y;
+        forward.attr.linear.no_bias = no_bias;
+        FCT_TRY(filled(l, &forward));
+        fct_op_desc weight = { .op = FCT_OP_LINEAR_BWD_WEIGHT, .n_in = 2, .n_out = 2 - no_bias };
+        weight.in[0] = x, weight.in[1] = y, weight.out[0] = w, weight.out[1] = bias;
+        weight.attr.linear.no_bias = no_bias;
+        FCT_TRY(filled(l, &weight));
+    }
+    return filled(l, &data);
 }
 
 static fct_status add_layer(const layer *l, const int *v)

@@ -7,6 +7,7 @@
 
 #include "eval_look.h"
 #include "evaluate.h"
+#include "facet/fault.h"
 #include "facet/watchdog.h"
 #include "prediction.h"
 

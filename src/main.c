@@ -20,6 +20,8 @@ static const command commands[] = {
     { "verify", "tells with a checkpoint whether two faces are one person's", fct_cmd_verify },
     { "inspect", "what a packed set, a picture folder, a checkpoint or a run holds",
       fct_cmd_inspect },
+    { "compare", "runs side by side: trains configurations, then a table and curves",
+      fct_cmd_compare },
     { "submit", "writes a Slurm job for train or pack and gives it to sbatch", fct_cmd_submit },
     { "bench", "measures parts of facet on their own", fct_cmd_bench },
     { "config", "every option: its type, default, range and meaning", fct_cmd_config },

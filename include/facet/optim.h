@@ -33,6 +33,10 @@ fct_status fct_optim_norm(const fct_optim *o, double *norm);
 fct_status fct_optim_find_bad(const fct_optim *o, int most, int *index, int *found);
 // Not collective. One step; `norm` is what clip_norm is compared with.
 fct_status fct_optim_step(fct_optim *o, double learning_rate, double norm);
+// Not collective. The parameter table's frozen rows are others now: from here on those are left
+// alone. Rows that were frozen at creation and train now have taken their steps since step `since`
+// only: AdamW's bias correction counts from there, as torch's does. E_NOMEM: nothing changed.
+fct_status fct_optim_regroup(fct_optim *o, int64_t since);
 int64_t fct_optim_steps(const fct_optim *o); // taken so far (AdamW's bias correction)
 void fct_optim_set_steps(fct_optim *o, int64_t steps);
 // The state: buffers beside the weights, laid out like them. name: "momentum", "exp_avg",

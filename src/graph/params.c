@@ -61,6 +61,12 @@ fct_backend *fct_params_backend(const fct_params *p)
     return p->backend;
 }
 
+void fct_params_thaw(fct_params *p)
+{
+    for (int i = 0; i < p->n; i++)
+        p->table[i].frozen = 0;
+}
+
 static fct_status grow(fct_params *p)
 {
     if (p->n < p->capacity)

@@ -9,6 +9,7 @@ typedef struct { // a run of parameters, in the flat buffers
     size_t offset, bytes;
     int is_stat;
     double rate, decay;
+    int64_t since; // optimiser steps before its first
 } range;
 
 enum { STATES = 3, SWAP_FLOATS = 1 << 18 }; // a moving average besides at most two moments
@@ -19,6 +20,7 @@ struct fct_optim {
     fct_backend *backend;
     range *ranges;
     int n_ranges;
+    char *was_frozen;        // (parameters) at creation
     int n_states, n_moments; // the moving average, if any, is the last state
     fct_buffer *state[STATES];
     const char *state_name[STATES];
@@ -40,26 +42,42 @@ static range range_of(const fct_optim *o, const fct_param *q)
 static int continues(const range *a, const range *b)
 {
     return a->offset + a->bytes == b->offset && a->is_stat == b->is_stat && a->rate == b->rate &&
-           a->decay == b->decay;
+           a->decay == b->decay && a->since == b->since;
 }
 
-static fct_status make_ranges(fct_optim *o)
+fct_status fct_optim_regroup(fct_optim *o, int64_t since)
 {
     int n;
     const fct_param *table = fct_params_table(o->params, &n);
-    o->ranges = calloc((size_t)n + 1, sizeof *o->ranges);
-    if (!o->ranges)
-        return FCT_FAIL_NOMEM((size_t)n * sizeof *o->ranges, "parameter groups");
+    range *ranges = calloc((size_t)n + 1, sizeof *ranges);
+    if (!ranges)
+        return FCT_FAIL_NOMEM((size_t)n * sizeof *ranges, "parameter groups");
+    free(o->ranges);
+    o->ranges = ranges;
+    o->n_ranges = 0;
     for (int i = 0; i < n; i++) {
         if (table[i].frozen)
             continue;
-        const range r = range_of(o, &table[i]);
+        range r = range_of(o, &table[i]);
+        r.since = o->was_frozen[i] ? since : 0;
         if (o->n_ranges && continues(&o->ranges[o->n_ranges - 1], &r))
             o->ranges[o->n_ranges - 1].bytes += r.bytes;
         else
             o->ranges[o->n_ranges++] = r;
     }
     return FCT_OK;
+}
+
+static fct_status make_ranges(fct_optim *o)
+{
+    int n;
+    const fct_param *table = fct_params_table(o->params, &n);
+    o->was_frozen = calloc((size_t)n + 1, 1);
+    if (!o->was_frozen)
+        return FCT_FAIL_NOMEM((size_t)n, "the frozen parameters");
+    for (int i = 0; i < n; i++)
+        o->was_frozen[i] = table[i].frozen != 0;
+    return fct_optim_regroup(o, 0);
 }
 
 static fct_status add_state(fct_optim *o, const char *name)
@@ -111,6 +129,7 @@ void fct_optim_destroy(fct_optim *o)
         o->backend->ops->release(o->backend, o->state[i]);
     o->backend->ops->release(o->backend, o->swap);
     free(o->ranges);
+    free(o->was_frozen);
     free(o);
 }
 
@@ -186,7 +205,7 @@ static fct_status step_range(const fct_optim *o, const range *r, double rate, do
         args.nesterov = s->nesterov;
         return o->backend->ops->vec(o->backend, FCT_VEC_SGD, &args);
     }
-    const double t = (double)(o->steps + 1);
+    const double t = (double)(o->steps + 1 - r->since);
     args.d = at(o->state[1], r->offset);
     args.s1 = (float)s->beta1;
     args.s2 = (float)s->beta2;

@@ -120,6 +120,9 @@ void fct_console_start(const fct_trainer *t)
              m->height, m->width, (double)count_parameters(t, 0) / 1e6,
              (double)count_parameters(t, 1) / 1e6);
     fact("model", line);
+    fct_freeze_words(t, line);
+    if (line[0])
+        fact("frozen", line);
     balance_fact(t);
     identity_fact(t);
     snprintf(
@@ -192,10 +195,11 @@ static double checkpoint_bytes(const fct_trainer *t, const fct_graph_memory *m)
     return fct_comm_rank(t->comm) == 0 ? 2 * ((double)m->parameters + optimiser_bytes(t, m)) : 0;
 }
 
-void fct_dry_run_print(const fct_trainer *t)
+fct_status fct_dry_run_print(fct_trainer *t)
 {
     fct_graph_memory m;
     fct_console_start(t);
+    FCT_TRY(fct_people_print(t));
     fct_net_memory(t->net, &m);
     const struct {
         const char *what;
@@ -219,6 +223,7 @@ void fct_dry_run_print(const fct_trainer *t)
            (long long)(t->steps * t->epochs), (long long)count_parameters(t, 0));
     FCT_INFO("dry run: nothing was trained or written. Too much memory? A smaller data.batch_size, "
              "train.accumulate, resnet18 instead of resnet50, or more ranks");
+    return FCT_OK;
 }
 
 static double ratio(double a, double b)

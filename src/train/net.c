@@ -6,6 +6,14 @@
 #include "facet/sampler.h"
 #include "net.h"
 
+static fct_model_spec model_of(const fct_net *n, int training)
+{
+    fct_model_spec m = n->spec.model;
+    if (training && n->spec.freeze_first && n->phase == 0)
+        m.freeze = n->spec.freeze_first;
+    return m;
+}
+
 static fct_status add_graph(fct_net *n, int64_t rows, int64_t global_rows, int training,
                             fct_graph **out)
 {
@@ -13,9 +21,10 @@ static fct_status add_graph(fct_net *n, int64_t rows, int64_t global_rows, int t
                           .global_batch = global_rows,
                           .training = training,
                           .sync_bn = training && n->spec.sync_bn };
+    const fct_model_spec ms = model_of(n, training);
     fct_model model;
     FCT_TRY(fct_graph_create(n->params, &gs, out));
-    FCT_TRY(fct_model_build(*out, &n->spec.model, &model));
+    FCT_TRY(fct_model_build(*out, &ms, &model));
     n->features = (int)fct_graph_shape(*out, model.embedding).dim[1];
     return fct_graph_compile(*out, n->arena);
 }
@@ -30,6 +39,7 @@ static fct_status add_slice(fct_net *n, int64_t global_rows, int i, int slices)
     FCT_ASSERT(n->trains < (int)(sizeof n->train / sizeof *n->train));
     n->train[n->trains].rows = high - low;
     n->train[n->trains].global_rows = global_rows;
+    n->train[n->trains].phase = n->phase;
     return add_graph(n, high - low, global_rows, 1, &n->train[n->trains++].graph);
 }
 
@@ -47,6 +57,31 @@ static fct_status add_training_graphs(fct_net *n)
     return FCT_OK;
 }
 
+// A graph that is built and dropped again marks the table, also on a rank without rows of its own.
+fct_status fct_net_set_phase(fct_net *n, int phase)
+{
+    const fct_graph_spec gs = { .batch = 1, .global_batch = 1, .training = 1 };
+    fct_graph *g;
+    fct_model model;
+    n->phase = phase;
+    const fct_model_spec ms = model_of(n, 1);
+    fct_params_thaw(n->params);
+    FCT_TRY(fct_graph_create(n->params, &gs, &g));
+    fct_status status = fct_model_build(g, &ms, &model);
+    fct_graph_destroy(g);
+    return status;
+}
+
+// The last phase first: the net is then in the first.
+static fct_status add_phases(fct_net *n)
+{
+    for (int phase = n->spec.freeze_first ? 1 : 0; phase >= 0; phase--) {
+        FCT_TRY(fct_net_set_phase(n, phase));
+        FCT_TRY(add_training_graphs(n));
+    }
+    return FCT_OK;
+}
+
 static fct_status build(fct_net *n)
 {
     const char *name = strcmp(n->spec.backend, "auto") ? n->spec.backend : "cpu";
@@ -59,7 +94,7 @@ static fct_status build(fct_net *n)
     FCT_TRY(fct_params_create(n->backend, &n->params));
     FCT_TRY(fct_arena_create(n->backend, &n->arena));
     if (n->spec.batch > 0)
-        FCT_TRY(add_training_graphs(n));
+        FCT_TRY(add_phases(n));
     if (n->spec.eval_rows > 0)
         FCT_TRY(add_graph(n, n->spec.eval_rows, n->spec.eval_rows, 0, &n->eval));
     n->log_var = fct_params_find(n->params, "balance.log_var");
@@ -110,7 +145,8 @@ void fct_net_destroy(fct_net *n)
 fct_graph *fct_net_graph(const fct_net *n, int64_t rows, int64_t global_rows)
 {
     for (int i = 0; i < n->trains; i++)
-        if (n->train[i].rows == rows && n->train[i].global_rows == global_rows)
+        if (n->train[i].phase == n->phase && n->train[i].rows == rows &&
+            n->train[i].global_rows == global_rows)
             return n->train[i].graph;
     return NULL;
 }

@@ -212,7 +212,8 @@ static fct_status make_sampler(fct_trainer *t)
     FCT_TRY(fct_sampler_parse(o->sampler_kind, &s.kind));
     FCT_TRY(create_samplers(t, &s));
     t->picture = calloc((size_t)s.batch, sizeof *t->picture);
-    if (!t->picture)
+    t->people = calloc((size_t)s.batch, sizeof *t->people);
+    if (!t->picture || !t->people)
         return FCT_FAIL_NOMEM((size_t)s.batch * sizeof *t->picture, "a batch's numbers");
     t->batches = fct_sampler_steps(t->sampler);
     t->steps = (t->batches + o->train_accumulate - 1) / o->train_accumulate;
@@ -242,6 +243,7 @@ static fct_status make_net(fct_trainer *t)
                        .tail = tail == full ? 0 : tail,
                        .eval_rows = o->eval_batch_size ? o->eval_batch_size : high - low,
                        .sync_bn = o->train_sync_bn,
+                       .freeze_first = t->thaw_step > 0 ? fct_freeze_part(o) : NULL,
                        .bucket_bytes = (size_t)o->cluster_bucket_bytes,
                        .plan_only = t->spec->dry_run };
     s.model = (fct_model_spec){ .backbone = o->model_backbone,
@@ -253,7 +255,7 @@ static fct_status make_net(fct_trainer *t)
                                 .landmarks = t->tasks.landmarks,
                                 .has_identity = t->tasks.identities > 0,
                                 .identity_rows = fct_identity_rows(o, &t->tasks),
-                                .freeze = o->model_freeze,
+                                .freeze = fct_freeze_part(o) ? "none" : o->model_freeze,
                                 .log_vars = fct_tasks_log_vars(&t->tasks),
                                 .log_var_init = (float)o->loss_log_var_init };
     memcpy(s.model.mean, is_half ? half : imagenet_mean, sizeof half);
@@ -352,7 +354,9 @@ static void name_mode(fct_trainer *t)
                         : t->tasks.identities      ? "identity"
                                                    : "landmarks";
     const char *freeze = t->o->model_freeze;
-    if (!strcmp(freeze, "backbone"))
+    if (fct_freeze_part(t->o))
+        snprintf(t->mode, sizeof t->mode, "%s_thawed_%s", tasks, fct_freeze_part(t->o));
+    else if (!strcmp(freeze, "backbone"))
         snprintf(t->mode, sizeof t->mode, "head_only");
     else
         snprintf(t->mode, sizeof t->mode, "%s%s%s", tasks, strcmp(freeze, "none") ? "_frozen_" : "",
@@ -365,6 +369,7 @@ static fct_status prepare_data(fct_trainer *t)
     FCT_TRY(make_augment(t));
     FCT_TRY(make_sampler(t));
     FCT_TRY(make_schedule(t));
+    fct_freeze_plan(t);
     name_mode(t);
     return FCT_OK;
 }
@@ -429,6 +434,7 @@ void fct_trainer_destroy(fct_trainer *t)
     fct_sampler_destroy(t->sampler);
     fct_sampler_destroy(t->plan);
     free(t->picture);
+    free(t->people);
     fct_augment_destroy(t->augment);
     fct_outputs_release(&t->outputs);
     fct_optim_destroy(t->optim);

@@ -50,7 +50,7 @@ static fct_status add_buffer(fct_blobs *state, fct_params *p, fct_buffer *like, 
     return FCT_OK;
 }
 
-static int same_shape(const fct_blob *b, const fct_param *q)
+int fct_state_has_shape(const fct_blob *b, const fct_param *q)
 {
     if (b->type != FCT_BLOB_F32 || b->ndim != q->shape.ndim)
         return 0;
@@ -60,41 +60,28 @@ static int same_shape(const fct_blob *b, const fct_param *q)
     return 1;
 }
 
-// How the tasks are balanced is the new training's affair; the rest is the network.
-static int is_network(const char *name)
-{
-    return strncmp(name, "balance.", strlen("balance.")) != 0;
-}
-
-// With `is_wanted`, what it refuses, is missing or has another shape stays as it is, and the others
-// are counted; without, all must be there.
 static fct_status read_buffer(const fct_blobs *state, fct_params *p, fct_buffer *like,
-                              const char *prefix, int (*is_wanted)(const char *name), int *taken)
+                              const char *prefix)
 {
-    int n, count = 0;
+    int n;
     const fct_param *table = fct_params_table(p, &n);
     for (int i = 0; i < n; i++) {
         char name[128];
         snprintf(name, sizeof name, "%s/%.95s", prefix, table[i].name);
         const fct_blob *b = fct_blobs_find(state, name);
-        if (is_wanted && (!b || !is_wanted(table[i].name) || !same_shape(b, &table[i])))
-            continue;
-        if (!b || !same_shape(b, &table[i]))
+        if (!b || !fct_state_has_shape(b, &table[i]))
             return FCT_FAIL(FCT_E_FORMAT,
                             "checkpoint: %s is %s\nthe model of the checkpoint and of the "
                             "configuration must be the same; init.from takes over what fits",
                             name, b ? "of another shape" : "missing");
         FCT_TRY(upload(p, like, &table[i], b->data));
-        count++;
     }
-    if (taken)
-        *taken = count;
     return FCT_OK;
 }
 
 fct_status fct_state_read_weights(const fct_blobs *state, fct_params *params)
 {
-    return read_buffer(state, params, fct_params_weights(params), "model", NULL, NULL);
+    return read_buffer(state, params, fct_params_weights(params), "model");
 }
 
 // Before the first step that was not skipped there is nothing in the average.
@@ -109,7 +96,7 @@ int fct_state_has_ema(const fct_blobs *state)
 
 fct_status fct_state_read_ema(const fct_blobs *state, fct_params *params)
 {
-    return read_buffer(state, params, fct_params_weights(params), "optim/ema", NULL, NULL);
+    return read_buffer(state, params, fct_params_weights(params), "optim/ema");
 }
 
 static fct_status add_text(fct_blobs *state, const char *name, const fct_text *text)
@@ -161,9 +148,12 @@ static fct_status add_position(fct_blobs *state, const fct_trainer *t)
     int64_t places = PLACES, one = 1, sums = FCT_SUMS, tasks = FCT_MAX_TASKS;
     FCT_TRY(fct_blobs_add(state, "train/position", FCT_BLOB_I64, 1, &places, place));
     FCT_TRY(fct_blobs_add(state, "train/sums", FCT_BLOB_F64, 1, &sums, t->sums.v));
+    FCT_TRY(fct_blobs_add(state, "train/thawed_at", FCT_BLOB_I64, 1, &one, &t->thawed_at));
     double spent[2] = { t->seconds, t->waited_s };
     int64_t two = 2;
     FCT_TRY(fct_blobs_add(state, "train/seconds", FCT_BLOB_F64, 1, &two, spent));
+    int64_t health = sizeof t->health / sizeof(double);
+    FCT_TRY(fct_blobs_add(state, "train/health", FCT_BLOB_F64, 1, &health, &t->health));
     FCT_TRY(fct_blobs_add(state, "train/best", FCT_BLOB_F64, 1, &one, &t->best));
     FCT_TRY(
         fct_blobs_add(state, "train/initial_losses", FCT_BLOB_F64, 1, &tasks, t->tasks.initial));
@@ -216,6 +206,19 @@ static fct_status take_array(const fct_blobs *state, const char *name, void *out
     return FCT_OK;
 }
 
+// What checkpoints of older versions lack. With the border of init.freeze_epochs moved behind where
+// the training stands it is yet to come.
+static void take_newer(fct_trainer *t, const fct_blobs *state)
+{
+    const fct_blob *health = fct_blobs_find(state, "train/health");
+    if (health && fct_blob_bytes(health) == sizeof t->health)
+        memcpy(&t->health, health->data, sizeof t->health);
+    fct_health_mend(&t->health);
+    const fct_blob *b = fct_blobs_find(state, "train/thawed_at");
+    if (b && fct_blob_bytes(b) == sizeof t->thawed_at && t->at.step >= t->thaw_step)
+        memcpy(&t->thawed_at, b->data, sizeof t->thawed_at);
+}
+
 // Of an older facet there are fewer.
 static fct_status take_sums(fct_trainer *t, const fct_blobs *state)
 {
@@ -245,6 +248,7 @@ static fct_status take_position(fct_trainer *t, const fct_blobs *state)
                                    "give data.path as it was, or start a new run with init.from");
     t->at = (fct_position){ place[0], place[1], place[2], place[3] };
     fct_optim_set_steps(t->optim, place[PLACE_OPTIM_STEPS]);
+    take_newer(t, state);
     fct_text_release(&t->run.metrics);
     if (history)
         fct_text_add_bytes(&t->run.metrics, history->data,
@@ -262,9 +266,10 @@ static fct_status restore(fct_trainer *t, const fct_blobs *state)
     for (int i = 0; (moment = fct_optim_state(t->optim, i, &name)); i++) {
         char prefix[64];
         snprintf(prefix, sizeof prefix, "optim/%s", name);
-        FCT_TRY(read_buffer(state, p, moment, prefix, NULL, NULL));
+        FCT_TRY(read_buffer(state, p, moment, prefix));
     }
-    return take_position(t, state);
+    FCT_TRY(take_position(t, state));
+    return fct_freeze_follow(t);
 }
 
 static void read_log_vars(fct_trainer *t)
@@ -291,28 +296,4 @@ fct_status fct_trainer_restore(fct_trainer *t, const char *path)
     t->save.good = t->at;
     t->save.has_good = 1;
     return FCT_OK;
-}
-
-static fct_status start_from(fct_trainer *t, const fct_blobs *state, const char *taken)
-{
-    int n, count = 0, is_average = fct_state_has_ema(state);
-    fct_params *p = t->net->params;
-    fct_params_table(p, &n);
-    FCT_TRY(read_buffer(state, p, fct_params_weights(p), is_average ? "optim/ema" : "model",
-                        is_network, &count));
-    if (count == 0)
-        return FCT_FAIL(FCT_E_ARG, "init.from: %s has no tensor that this model has", taken);
-    FCT_INFO("started from %s: %d of %d tensors taken over%s", taken, count, n,
-             is_average ? " (of the weights' moving average)" : "");
-    return FCT_OK;
-}
-
-fct_status fct_trainer_start_from(fct_trainer *t, const char *path)
-{
-    fct_blobs state;
-    char taken[FCT_PATH_MAX];
-    FCT_TRY(fct_checkpoint_load_same(t->comm, path, &state, taken));
-    fct_status status = start_from(t, &state, taken);
-    fct_blobs_release(&state);
-    return fct_comm_agree(t->comm, status, "init.from");
 }

@@ -171,6 +171,7 @@ static fct_status finish_epoch(fct_trainer *t, epoch_end how, fct_evaluation *va
         status = or_warn(fct_metrics_add(t, evaluated ? val : NULL, rate));
     }
     FCT_TRY(boss_did(t, status, "writing metrics.csv"));
+    fct_health_end_epoch(t);
     t->at.epoch++;
     t->at.batch = 0;
     t->sums = (fct_sums){ { 0 } };
@@ -350,8 +351,8 @@ static fct_status train(const fct_train_spec *spec, int *stopped)
         if (t->saver)
             fct_saver_destroy(t->saver);
         fct_run_dir_release(&t->run);
-    } else if (is_boss(t))
-        fct_dry_run_print(t);
+    } else
+        status = boss_did(t, is_boss(t) ? fct_dry_run_print(t) : FCT_OK, "the dry run");
     fct_trainer_destroy(t);
     return status;
 }

@@ -12,6 +12,7 @@
 #include "facet/stage.h"
 #include "facet/train.h"
 #include "facet/watchdog.h"
+#include "health.h"
 #include "identity.h"
 #include "run_dir.h"
 #include "verifier.h"
@@ -97,6 +98,7 @@ struct fct_trainer {
     fct_sampler
         *plan; // the same order again, for the denominators: the loader's threads own `sampler`
     int64_t *picture;  // (one loader batch) numbers, from the plan
+    int64_t *people;   // (one loader batch) to count its people with
     int64_t step_rows; // pictures of the optimiser step under way
 
     fct_cores cores;
@@ -111,6 +113,8 @@ struct fct_trainer {
     fct_head_step head_step; // where the step under way stands; denominators and factors come later
     int head_is_bad;         // what only this rank holds of its gradient is not finite
     fct_schedule_spec schedule;
+    int64_t thaw_step; // optimiser steps with init.freeze_epochs' part frozen; 0: none
+    int64_t thawed_at; // steps that the optimiser had taken when it began to train; -1: not yet
     fct_buffer
         *accumulated; // gradients of the parts before the last; NULL unless train.accumulate > 1
     fct_evaluator *evaluator;
@@ -123,8 +127,10 @@ struct fct_trainer {
     fct_position at;
     fct_sums sums; // of this epoch so far
     double best;   // best value so far that is saved or being saved, larger is better; NaN before
-    int64_t steps_here;       // taken by this process
-    double seconds, waited_s; // of this epoch so far, stretches before a resume included
+    int64_t steps_here;              // taken by this process
+    double time_s[FCT_TIMES], lap_s; // of the steps so far by part; where the stopwatch stands
+    fct_health health;               // equal on all ranks
+    double seconds, waited_s;        // of this epoch so far, stretches before a resume included
 
     fct_slurm_job job;
     double keep_s, step_s; // kept in hand before the time limit's end; what a step takes
@@ -180,6 +186,14 @@ void fct_suspects_add(fct_trainer *t, const fct_batch *b);
 // watch.c. Collective. The watchdog with the limits of the options.
 fct_status fct_watch_start(fct_comm *c, const fct_options *o, fct_watchdog **out);
 
+// step_times.c. Not collective. The time since the last lap went into this.
+void fct_times_lap(fct_trainer *t, fct_time what);
+// freeze.c. Not collective; all ranks do the same.
+const char *fct_freeze_part(const fct_options *o); // what is frozen first; NULL: nothing thaws
+void fct_freeze_plan(fct_trainer *t);              // thaw_step
+fct_status fct_freeze_follow(fct_trainer *t);      // what trains in the step at t->at
+void fct_freeze_words(const fct_trainer *t, char out[160]); // "" when nothing thaws
+
 // step.c. Collective. One optimiser step from train.accumulate loader batches.
 typedef struct {
     double loss[FCT_MAX_TASKS], total, norm, rate, waited_comm_s;
@@ -189,6 +203,19 @@ typedef struct {
     fct_stop stop;  // what some rank was asked to do after this step
 } fct_step_report;
 fct_status fct_trainer_step(fct_trainer *t, fct_step_report *out);
+// health_watch.c. Not collective; all ranks do the same. A loader batch whose picture numbers are
+// these; the step that was just taken; the end of an epoch, after which rank 0 tells new findings.
+void fct_health_batch(fct_trainer *t, const int64_t *picture, int64_t n);
+void fct_health_step(fct_trainer *t, const fct_step_report *r);
+void fct_health_end_epoch(fct_trainer *t);
+// Of the epoch so far: pictures a person in a batch, the norm of its first and last steps; or NaN.
+double fct_health_images(const fct_trainer *t);
+double fct_health_norm_first(const fct_trainer *t);
+double fct_health_norm_last(const fct_trainer *t);
+// Different persons on these n pictures, `*pictures` of which show one; scratch (n).
+int64_t fct_count_people(const fct_mix *mix, const int64_t *picture, int64_t n, int64_t *scratch,
+                         int64_t *pictures);
+
 // bad_step.c. Collective. The step was skipped on all ranks: says which parameters and pictures
 // were bad; after train.nan_limit such steps in a row E_DIVERGED, and a file in the run directory.
 fct_status fct_trainer_skipped(fct_trainer *t, const fct_step_report *r);
@@ -220,8 +247,7 @@ double fct_state_bytes(const fct_trainer *t); // not collective, about what a ch
 // Not collective, a copy: this rank's part, of rank 0 all that is replicated too.
 fct_status fct_state_collect(fct_trainer *t, fct_blobs *state);
 fct_status fct_trainer_restore(fct_trainer *t, const char *path); // collective, exact resume
-// Collective. The network's weights, or their moving average where there is one.
-fct_status fct_trainer_start_from(fct_trainer *t, const char *path);
+int fct_state_has_shape(const fct_blob *b, const fct_param *q);   // float32 of q's dimensions
 fct_status fct_state_read_weights(const fct_blobs *state, fct_params *params);
 // The moving average of the weights in place of the weights, where there is one.
 int fct_state_has_ema(const fct_blobs *state);
@@ -231,6 +257,10 @@ fct_status fct_state_read_ema(const fct_blobs *state, fct_params *params);
 // without heads; the strings are the options'. E_FORMAT; `taken` is for the message.
 fct_status fct_state_describe_model(const fct_blobs *state, const fct_options *o, const char *taken,
                                     fct_model_spec *out);
+// init_from.c. Collective. The weights of the checkpoint `path`, or their moving average where
+// there is one, as far as they fit by name and shape; says what did not, in words and in
+// RUN/init.txt. E_ARG: not a checkpoint, or less than init.least_share of the backbone fits.
+fct_status fct_trainer_start_from(fct_trainer *t, const char *path);
 
 // resume_options.c. Not collective. E_ARG when the options name other steps than the checkpoint's
 // did; other differences are told by rank 0.
@@ -252,7 +282,10 @@ fct_status fct_metrics_add(fct_trainer *t, const fct_evaluation *val, double rat
 void fct_metrics_widen(fct_text *table);
 // steps.csv; a failure (a full disk) is told once and costs nothing else.
 void fct_steps_add(fct_trainer *t, const fct_step_report *r, double seconds);
-const char *fct_steps_columns(void); // the first line of steps.csv
-void fct_dry_run_print(const fct_trainer *t);
+const char *fct_steps_columns(void);          // the first line of steps.csv
+fct_status fct_dry_run_print(fct_trainer *t); // E_NOMEM
+// people_report.c, rank 0. Not collective. What the sampler makes of the data's people, to stdout
+// and in words; nothing when it has none. E_NOMEM.
+fct_status fct_people_print(fct_trainer *t);
 
 #endif

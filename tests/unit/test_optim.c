@@ -148,13 +148,21 @@ static void compare(bench *b, number (*x)[MOST])
     }
 }
 
-static void check_steps(fct_optim_spec spec, int frozen)
+// With `thaw` > 0 everything trains after so many steps, and what was frozen counts from there.
+static void check_thaw(fct_optim_spec spec, int frozen, int thaw)
 {
     bench b;
     open_bench(&b, &spec, frozen);
     number(*x)[MOST] = calloc((size_t)b.n, sizeof *x);
+    int *missed = calloc((size_t)b.n, sizeof *missed);
+    for (int i = 0; i < b.n; i++)
+        missed[i] = b.table[i].frozen ? thaw : 0;
     start(&b, x);
     for (int t = 1; t <= STEPS; t++) {
+        if (t == thaw + 1 && thaw > 0) {
+            fct_params_thaw(b.net.params);
+            assert_int_equal(fct_optim_regroup(b.o, fct_optim_steps(b.o)), FCT_OK);
+        }
         draw_gradients(&b, t, 0.5f);
         const double norm = norm_of(&b);
         const double scale =
@@ -163,7 +171,8 @@ static void check_steps(fct_optim_spec spec, int frozen)
             float grad[MOST];
             fct_params_get_grad(b.net.params, i, grad);
             for (int k = 0; k < elements(&b, i); k++)
-                expect_step(&spec, &b.table[i], 0.01 * t, scale, t, (double)grad[k], &x[i][k]);
+                expect_step(&spec, &b.table[i], 0.01 * t, scale, t - missed[i], (double)grad[k],
+                            &x[i][k]);
         }
         double found;
         assert_int_equal(fct_optim_norm(b.o, &found), FCT_OK);
@@ -173,7 +182,13 @@ static void check_steps(fct_optim_spec spec, int frozen)
     }
     assert_int_equal(fct_optim_steps(b.o), STEPS);
     free(x);
+    free(missed);
     close_bench(&b);
+}
+
+static void check_steps(fct_optim_spec spec, int frozen)
+{
+    check_thaw(spec, frozen, 0);
 }
 
 static void test_sgd_follows_torchs_formula(void **state)
@@ -194,6 +209,15 @@ static void test_adamw_follows_torchs_formula(void **state)
     check_steps(spec, 0);
     spec.decay_norm_bias = 1;
     check_steps(spec, 1);
+}
+
+// As a torch optimiser does whose parameters got their first gradient only now.
+static void test_thawed_rows_begin_as_if_the_optimiser_were_new(void **state)
+{
+    (void)state;
+    check_thaw(sgd(), 2, 2);
+    check_thaw(adamw(), 2, 2);
+    check_thaw(adamw(), 1, 3);
 }
 
 static void test_clipping_scales_the_whole_gradient(void **state)
@@ -306,6 +330,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sgd_follows_torchs_formula),
         cmocka_unit_test(test_adamw_follows_torchs_formula),
+        cmocka_unit_test(test_thawed_rows_begin_as_if_the_optimiser_were_new),
         cmocka_unit_test(test_clipping_scales_the_whole_gradient),
         cmocka_unit_test(test_a_gradient_that_is_not_finite_is_named),
         cmocka_unit_test(test_average_follows_and_swaps_there_and_back),

@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: Apache-2.0
+// The rules. What healthy trainings show too (a gradient that shrinks while the loss falls) is no
+// finding; thresholds are stated in docs/metrics.md.
+#include <math.h>
+#include <string.h>
+
+#include "health.h"
+
+static const double few_images = 1.5;      // pictures of a person in a batch
+static const double low_spread = 0.1;      // of what random directions would have
+static const double low_accuracy = 0.1;    // a head that tells people apart may have flat logits
+static const double stuck_share = 0.97;    // of the loss of guessing
+static const double falling_share = 0.95;  // of the loss before: not stuck yet, however high
+static const double dead_share = 0.33;     // of the gradient's norm that is left
+static const double least_fit = 0.9;       // R^2 of the straight line
+static const double little_progress = 0.1; // share by which the loss fell
+static const double jump = 2;              // times, over an epoch's border
+enum { LEAST_EPOCHS = 4, SPREAD_CLASSES = 10 };
+
+static const char *const task_name[FCT_HEALTH_TASKS] = { "identity", "expression" };
+static const char *const class_word[FCT_HEALTH_TASKS] = { "people", "classes" };
+
+double fct_health_chance_loss(double classes, double margin_logit)
+{
+    return margin_logit >= 0 ? log1p((classes - 1) * exp(-margin_logit))
+                             : log(exp(margin_logit) + classes - 1) - margin_logit;
+}
+
+static int has_identity(const fct_health_epoch *e)
+{
+    return e->task[FCT_HEALTH_IDENTITY].classes > 0;
+}
+
+static int find_few_images(const fct_health *h, const fct_health_epoch *e, fct_text *out)
+{
+    (void)h;
+    if (!has_identity(e) || !(e->images_per_identity < few_images))
+        return 0;
+    fct_text_add(
+        out,
+        "a batch shows %.2f pictures of each of its people: hardly ever two of one, so that "
+        "the head meets most people once an epoch and nothing pulls a person's pictures "
+        "together. ",
+        e->images_per_identity);
+    if (e->is_pk)
+        fct_text_add(out, "Raise sampler.images_per_identity.");
+    else
+        fct_text_add(out, "Use sampler.kind=pk: sampler.identities_per_batch people with "
+                          "sampler.images_per_identity pictures of each.");
+    return 1;
+}
+
+static int find_low_spread(const fct_health *h, const fct_health_epoch *e, fct_text *out)
+{
+    (void)h;
+    const double random = e->scale * e->scale / e->features;
+    if (!has_identity(e) || e->is_warming || e->task[0].classes < SPREAD_CLASSES ||
+        !(e->spread < low_spread * random) || !(e->task[0].accuracy < low_accuracy))
+        return 0;
+    fct_text_add(
+        out,
+        "the identity logits of a picture hardly differ: their variance over the people is "
+        "%.3g, where random directions would have %.3g (scale^2 / features). All people "
+        "look alike to the head. A smaller optim.learning_rate, a longer "
+        "schedule.warmup_epochs, sampler.kind=pk or a trained backbone (init.from) help.",
+        e->spread, random);
+    return 1;
+}
+
+static int is_stuck(double loss, double chance)
+{
+    return loss > stuck_share * chance;
+}
+
+static int find_stuck(const fct_health *h, const fct_health_epoch *e, int k, fct_text *out)
+{
+    const fct_health_task *t = &e->task[k];
+    const fct_health_past *before = &h->past[0];
+    if (t->classes < 2 || e->is_warming || h->epochs < 1 || before->is_warming > 0 ||
+        !is_stuck(t->loss, t->chance_loss) || !is_stuck(before->loss[k], t->chance_loss) ||
+        t->loss < falling_share * before->loss[k])
+        return 0;
+    fct_text_add(out,
+                 "the %s loss is stuck: %.3f in epoch %d and %.3f in the one before, and guessing "
+                 "among %.0f %s costs %.3f",
+                 task_name[k], t->loss, e->epoch, before->loss[k], t->classes, class_word[k],
+                 t->chance_loss);
+    if (fabs(t->chance_loss - log(t->classes)) < 1e-6)
+        fct_text_add(out, " (ln %.0f)", t->classes);
+    fct_text_add(out, ". Nothing is learned: try another optim.learning_rate, a longer "
+                      "schedule.warmup_epochs");
+    if (k == FCT_HEALTH_IDENTITY)
+        fct_text_add(out, "%s, a smaller margin at first, or a trained backbone (init.from)",
+                     e->is_pk ? "" : ", sampler.kind=pk");
+    fct_text_add(out, "; --overfit 32 tells whether the network can learn these labels at all.");
+    return 1;
+}
+
+static int find_stuck_identity(const fct_health *h, const fct_health_epoch *e, fct_text *out)
+{
+    return find_stuck(h, e, FCT_HEALTH_IDENTITY, out);
+}
+
+static int find_stuck_expression(const fct_health *h, const fct_health_epoch *e, fct_text *out)
+{
+    return find_stuck(h, e, FCT_HEALTH_EXPRESSION, out);
+}
+
+// Of many people a twentieth right is still a failure; of few, half again as much as guessing.
+static int find_chance(const fct_health *h, const fct_health_epoch *e, int k, fct_text *out)
+{
+    const fct_health_task *t = &e->task[k];
+    const double guess = 1 / t->classes, few = 1.5 * guess,
+                 limit = k == FCT_HEALTH_IDENTITY ? fmax(few, 0.05) : few;
+    if (t->classes < 2 || e->is_warming || h->epochs < 2 || h->past[1].is_warming > 0 ||
+        !(t->accuracy < limit) || !(t->accuracy - h->past[1].accuracy[k] < 0.2 * limit))
+        return 0;
+    fct_text_add(out,
+                 "the %s accuracy is %.2f%% in epoch %d and was %.2f%% two epochs before; guessing "
+                 "among %.0f %s gives %.2g%%. ",
+                 task_name[k], 100 * t->accuracy, e->epoch, 100 * h->past[1].accuracy[k],
+                 t->classes, class_word[k], 100 * guess);
+    if (k == FCT_HEALTH_IDENTITY)
+        fct_text_add(out,
+                     "%sschedule.warmup_epochs and a trained backbone (init.from) are what "
+                     "starts such a training.",
+                     e->is_pk ? "" : "sampler.kind=pk, ");
+    else
+        fct_text_add(out, "Look at the confusion matrix, optim.learning_rate and the labels.");
+    return 1;
+}
+
+static int find_chance_identity(const fct_health *h, const fct_health_epoch *e, fct_text *out)
+{
+    return find_chance(h, e, FCT_HEALTH_IDENTITY, out);
+}
+
+static int find_chance_expression(const fct_health *h, const fct_health_epoch *e, fct_text *out)
+{
+    return find_chance(h, e, FCT_HEALTH_EXPRESSION, out);
+}
+
+// The norms since the warm-up, the oldest first, then this epoch's; returns how many.
+static int list_norms(const fct_health *h, const fct_health_epoch *e,
+                      double norm[FCT_HEALTH_PAST + 1])
+{
+    int n = 0, from = 0;
+    while (from < (int)h->epochs && h->past[from].is_warming == 0 && isfinite(h->past[from].norm))
+        from++;
+    for (int i = from - 1; i >= 0; i--)
+        norm[n++] = h->past[i].norm;
+    norm[n++] = e->norm;
+    return n;
+}
+
+// How well a straight line fits, 0..1.
+static double straightness(const double *y, int n)
+{
+    double sx = 0, sy = 0, sxx = 0, sxy = 0, syy = 0;
+    for (int i = 0; i < n; i++) {
+        sx += i;
+        sy += y[i];
+        sxx += (double)i * i;
+        sxy += i * y[i];
+        syy += y[i] * y[i];
+    }
+    const double xx = sxx - sx * sx / n, yy = syy - sy * sy / n, xy = sxy - sx * sy / n;
+    return xx > 0 && yy > 0 ? xy * xy / (xx * yy) : 0;
+}
+
+static int find_dying(const fct_health *h, const fct_health_epoch *e, fct_text *out)
+{
+    double norm[FCT_HEALTH_PAST + 1];
+    const int n = list_norms(h, e, norm);
+    if (e->is_warming || e->forgot_norm || n < LEAST_EPOCHS || !(e->norm < dead_share * norm[0]) ||
+        straightness(norm, n) < least_fit)
+        return 0;
+    for (int k = 0; k < FCT_HEALTH_TASKS; k++) {
+        const double then = h->past[n - 2].loss[k], now = e->task[k].loss;
+        if (e->task[k].classes < 2 || !(now > (1 - little_progress) * then))
+            continue;
+        fct_text_add(
+            out,
+            "the gradient dies away while nothing is learned: its norm fell in a straight "
+            "line from %.3g to %.3g over %d epochs, and the %s loss only went from %.3f to "
+            "%.3f. Strong steps at the start have led into a flat place: a longer "
+            "schedule.warmup_epochs, a smaller optim.learning_rate or optim.clip_norm.",
+            norm[0], e->norm, n, task_name[k], then, now);
+        return 1;
+    }
+    return 0;
+}
+
+static int find_jumps(const fct_health *h, const fct_health_epoch *e, fct_text *out)
+{
+    if (h->epochs < 2 || e->is_warming || e->forgot_norm || h->past[1].is_warming > 0)
+        return 0;
+    const double now = e->norm_first / h->past[0].norm_last,
+                 before = h->past[0].norm_first / h->past[1].norm_last;
+    if (!(now >= jump) || !(before >= jump) || !isfinite(now) || !isfinite(before))
+        return 0;
+    fct_text_add(out,
+                 "the gradient jumps at the epochs' borders: its norm was %.3g at the end of epoch "
+                 "%d and %.3g at the beginning of epoch %d (%.1f times), %.1f times at the border "
+                 "before. What an epoch taught does not hold for the next one's order: ",
+                 h->past[0].norm_last, e->epoch - 1, e->norm_first, e->epoch, now, before);
+    if (has_identity(e) && !e->is_pk)
+        fct_text_add(out, "sampler.kind=pk shows people evenly; ");
+    fct_text_add(out, "a smaller optim.learning_rate or more pictures in a batch help.");
+    return 1;
+}
+
+static int (*const rule[])(const fct_health *, const fct_health_epoch *, fct_text *) = {
+    find_few_images,      find_low_spread,        find_stuck_identity, find_stuck_expression,
+    find_chance_identity, find_chance_expression, find_dying,          find_jumps,
+};
+
+static void remember(fct_health *h, const fct_health_epoch *e)
+{
+    memmove(h->past + 1, h->past, (FCT_HEALTH_PAST - 1) * sizeof *h->past);
+    fct_health_past *p = &h->past[0];
+    *p = (fct_health_past){ .is_warming = e->is_warming,
+                            .norm = e->norm,
+                            .norm_first = e->norm_first,
+                            .norm_last = e->norm_last };
+    for (int k = 0; k < FCT_HEALTH_TASKS; k++) {
+        p->loss[k] = e->task[k].loss;
+        p->accuracy[k] = e->task[k].accuracy;
+    }
+    h->epochs = fmin(h->epochs + 1, FCT_HEALTH_PAST);
+}
+
+void fct_health_mend(fct_health *h)
+{
+    if (!(h->epochs >= 0 && h->epochs <= FCT_HEALTH_PAST))
+        h->epochs = 0;
+    if (!(h->told >= 0 && h->told <= 1U << (sizeof rule / sizeof *rule)))
+        h->told = 0;
+}
+
+void fct_health_look(fct_health *h, const fct_health_epoch *e, fct_text *lines)
+{
+    unsigned told = (unsigned)h->told;
+    if (e->forgot_norm)
+        for (int i = 0; i < (int)h->epochs; i++)
+            h->past[i].norm = h->past[i].norm_first = h->past[i].norm_last = (double)NAN;
+    for (unsigned i = 0; i < sizeof rule / sizeof *rule; i++)
+        if (!(told & 1U << i) && rule[i](h, e, lines)) {
+            told |= 1U << i;
+            fct_text_add(lines, "\n");
+        }
+    h->told = told;
+    remember(h, e);
+}

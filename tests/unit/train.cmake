@@ -1,0 +1,3 @@
+# SPDX-License-Identifier: Apache-2.0
+fct_unit_test(test_health LINKS facet_train)
+fct_unit_test(test_init_match LINKS facet_train)

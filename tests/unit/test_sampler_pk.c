@@ -197,6 +197,38 @@ static void test_pk_orders_epochs_and_rounds_differently(void **state)
     fct_sampler_destroy(s);
 }
 
+// A person's showing number `nth` of the epoch: its K pictures; 0: it did not come so often.
+static int showing(fct_sampler *s, int64_t epoch, int32_t person, int nth, int64_t out[K])
+{
+    for (int64_t step = 0; step < fct_sampler_steps(s); step++) {
+        fct_sampler_batch(s, epoch, step, batch);
+        for (int p = 0; p < P; p++)
+            if (label[batch[p * K]] == person && nth-- == 0) {
+                memcpy(out, batch + p * K, K * sizeof *out);
+                return 1;
+            }
+    }
+    return 0;
+}
+
+static void test_pk_fills_up_with_the_pictures_of_the_next_epoch(void **state)
+{
+    (void)state;
+    int64_t again[K], next[K];
+    int fillers = 0;
+    fct_sampler *s = make(0);
+    for (int64_t epoch = 0; epoch < 8; epoch++)
+        for (int32_t person = 0; person < PEOPLE; person++) {
+            if (!showing(s, epoch, person, 1, again))
+                continue;
+            assert_int_equal(showing(s, epoch + 1, person, 0, next), 1);
+            assert_memory_equal(again, next, sizeof next);
+            fillers++;
+        }
+    assert_int_equal(fillers, 8 * (P - PEOPLE % P));
+    fct_sampler_destroy(s);
+}
+
 // P = 7 is no multiple of these: ranks take rows, not people, and together the whole batch, also
 // when a fresh process on another number of ranks goes on in the middle.
 static void test_pk_batches_are_the_same_cut_among_any_number_of_ranks(void **state)
@@ -390,6 +422,7 @@ int main(void)
         cmocka_unit_test(test_pk_shows_every_picture_within_a_bounded_number_of_epochs),
         cmocka_unit_test(test_pk_is_a_function_of_seed_epoch_and_step),
         cmocka_unit_test(test_pk_orders_epochs_and_rounds_differently),
+        cmocka_unit_test(test_pk_fills_up_with_the_pictures_of_the_next_epoch),
         cmocka_unit_test(test_pk_batches_are_the_same_cut_among_any_number_of_ranks),
         cmocka_unit_test(test_pk_keeps_its_promises_on_drawn_sets),
         cmocka_unit_test(test_pk_serves_very_many_people),

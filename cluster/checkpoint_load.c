@@ -48,12 +48,39 @@ fct_status fct_checkpoint_load_some(const char *step_folder, int rank, const cha
     return status;
 }
 
+fct_status fct_checkpoint_parts(const char *step_folder, int *parts)
+{
+    fct_commit commit;
+    fct_status status = fct_commit_read(step_folder, &commit);
+    *parts = status == FCT_OK ? commit.n : 0;
+    fct_commit_release(&commit);
+    return status;
+}
+
 static fct_status load_step(const char *step_folder, int rank, fct_blobs *out, char *taken)
 {
     FCT_TRY(fct_checkpoint_load_some(step_folder, rank, "", out));
     if (taken != step_folder)
         snprintf(taken, FCT_PATH_MAX, "%s", step_folder);
     return FCT_OK;
+}
+
+// The other ranks' parts are verified too: what one of them lacks makes the whole worthless.
+static fct_status load_whole(const char *step_folder, int rank, fct_blobs *out, char *taken)
+{
+    fct_commit commit;
+    fct_status status = fct_commit_read(step_folder, &commit);
+    for (int i = 0; status == FCT_OK && i < commit.n; i++) {
+        char path[FCT_PATH_MAX], name[32];
+        fct_part_file_name(name, commit.part[i].rank);
+        if (commit.part[i].rank == rank)
+            continue;
+        status = fct_path_join(path, step_folder, name);
+        if (status == FCT_OK)
+            status = fct_part_verify(path, &commit.part[i]);
+    }
+    fct_commit_release(&commit);
+    return status == FCT_OK ? load_step(step_folder, rank, out, taken) : status;
 }
 
 static fct_status load_numbered(const char *folder, int64_t step, int rank, fct_blobs *out,
@@ -65,7 +92,7 @@ static fct_status load_numbered(const char *folder, int64_t step, int rank, fct_
     FCT_TRY(fct_path_join(path, folder, name));
     FCT_TRY(fct_path_join(aside, folder, second_name));
     int is_aside = !fct_path_is_folder(path) && fct_path_is_folder(aside);
-    return load_step(is_aside ? aside : path, rank, out, taken);
+    return load_whole(is_aside ? aside : path, rank, out, taken);
 }
 
 static int is_damage(fct_status status)
@@ -154,7 +181,7 @@ fct_status fct_checkpoint_load(const char *path, int rank, fct_blobs *out, char 
     char *slash = strrchr(place, '/');
     const char *name = slash ? slash + 1 : place;
     if (is_step_folder(place, name))
-        return load_step(place, rank, out, taken);
+        return load_whole(place, rank, out, taken);
     if (fct_path_is_folder(place)) {
         FCT_TRY(checkpoints_of(place, folder));
         return load_last(folder, rank, out, taken);

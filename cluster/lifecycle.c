@@ -93,7 +93,8 @@ fct_status fct_lifecycle_install(char *const *names, int n)
     for (int i = 0; i < caught_n; i++) // by an earlier call; others may be ignored, as by nohup
         signal(caught[i], SIG_DFL);
     caught_n = 0;
-    signal(SIGPIPE, SIG_IGN); // whoever reads our messages may leave: the work goes on
+    atomic_store(&ending, ENDING_NOT); // a training before this one in the process may have saved
+    signal(SIGPIPE, SIG_IGN);          // whoever reads our messages may leave: the work goes on
     for (int i = 0; i < count; i++)
         if (sigaction(number[i], &action, NULL) != 0)
             return FCT_FAIL(FCT_E_IO, "cannot catch %s: %s", names[i], strerror(errno));

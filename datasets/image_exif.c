@@ -68,6 +68,7 @@ fct_status fct_exif_apply(int orientation, const char *name, fct_image *image)
             dst[2] = src[2];
         }
     free(image->rgb);
-    *image = (fct_image){ .height = height, .width = width, .rgb = upright };
+    *image =
+        (fct_image){ .height = height, .width = width, .rgb = upright, .shrink = image->shrink };
     return FCT_OK;
 }

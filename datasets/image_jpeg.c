@@ -167,6 +167,7 @@ fct_status fct_jpeg_decode(const fct_image_source *src, fct_image *out, int *ori
     tjscalingfactor scale = { 1, choose_divisor(src->limits, *orientation, &h) };
     FCT_TRY_GOTO(fct_image_alloc(src, TJSCALED(height, scale), TJSCALED(width, scale), out), status,
                  done);
+    out->shrink = scale.denom;
     out->seen_height = (double)height / scale.denom;
     out->seen_width = (double)width / scale.denom;
     status = decode_pixels(decoder, src, colorspace, out);

@@ -38,7 +38,8 @@ static fct_status look(survey *v)
                         v->folder);
     FCT_TRY(fct_layout_find(&v->scan, &pack, &v->layout));
     if (v->spec->landmarks) {
-        FCT_TRY(fct_landmark_cache_load(v->spec->landmarks, &v->tables.landmarks));
+        const fct_landmark_spec landmarks = { v->spec->landmarks, 5, 0, 0, &v->scan };
+        FCT_TRY(fct_landmark_cache_load(&landmarks, &v->tables.landmarks));
         FCT_TRY(match(&v->tables.landmarks.keys, v, &v->tables.landmark_of));
     }
     if (v->spec->action_units) {

@@ -27,6 +27,8 @@ static const char *differing_option(const fct_plan_head *a, const fct_plan_head 
         return "--size";
     if (a->fit != b->fit)
         return "--fit";
+    if (a->is_aligned != b->is_aligned || a->keeps_unmarked != b->keeps_unmarked)
+        return "--align or --no-landmarks";
     if (a->is_jpeg != b->is_jpeg || a->quality != b->quality)
         return "--encoding or --quality";
     if (a->max_pixels != b->max_pixels || a->max_bytes != b->max_bytes ||
@@ -34,13 +36,16 @@ static const char *differing_option(const fct_plan_head *a, const fct_plan_head 
         return "--max-megapixels or --max-mebibytes";
     if (a->kind != b->kind)
         return "--format";
+    if (a->min_pictures != b->min_pictures)
+        return "--min-pictures";
     return NULL;
 }
 
 static int is_same_row(const fct_plan_row *a, const fct_plan_row *b)
 {
-    return a->size_bytes == b->size_bytes && a->mtime_ns == b->mtime_ns && a->label == b->label &&
-           a->landmark == b->landmark && a->unit == b->unit && a->split == b->split;
+    return a->size_bytes == b->size_bytes && a->mtime_ns == b->mtime_ns && a->at == b->at &&
+           a->label == b->label && a->landmark == b->landmark && a->unit == b->unit &&
+           a->split == b->split && a->box == b->box && a->affect == b->affect;
 }
 
 // 1 when a picture differs and is told.
@@ -76,9 +81,12 @@ void fct_plan_tell_difference(const fct_plan *old, const fct_plan *now, fct_text
         return;
     }
     if (strcmp(old->source, now->source) != 0)
-        fct_text_add(out, "it packed the folder %s", old->source);
+        fct_text_add(out, "it packed %s", old->source);
     else if (option)
         fct_text_add(out, "%s is another", option);
+    else if (old->head->source_bytes != now->head->source_bytes ||
+             old->head->source_mtime_ns != now->head->source_mtime_ns)
+        fct_text_add(out, "%s has changed since", now->source);
     else if (!tell_picture(old, now, out))
         fct_text_add(out, "the shard size, labels or what is left out is another");
 }

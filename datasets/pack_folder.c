@@ -105,6 +105,8 @@ typedef struct {
 static size_t lasting_bytes(const look *l, const char *name)
 {
     const char *dot = strchr(name, '.');
+    if (fct_text_ends_with(name, ".pairs.csv") && strlen(name) < 256)
+        return strlen(name);
     size_t n = dot ? (size_t)(dot - name) + strcspn(dot + 1, ".") + 1 : 0;
     return n > 0 && n < 256 && is_own_name(l->plan, name, n) ? n : 0;
 }

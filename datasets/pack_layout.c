@@ -144,9 +144,10 @@ static fct_status set_kind(const fct_pack_spec *spec, fct_layout *layout, int *m
             layout->kind = (fct_pack_kind)i;
             return FCT_OK;
         }
-    return *must_guess ? FCT_OK
-                       : FCT_FAIL(FCT_E_ARG, "--format %s: auto, expression, identity or flat",
-                                  spec->format);
+    return *must_guess
+               ? FCT_OK
+               : FCT_FAIL(FCT_E_ARG, "--format %s: auto, expression, identity, flat or affectnet",
+                          spec->format);
 }
 
 static void add_name(fct_layout *layout, const char *name)
@@ -217,6 +218,10 @@ fct_status fct_layout_find(const fct_scan *scan, const fct_pack_spec *spec, fct_
     if (!out->label || !out->split)
         FCT_TRY_GOTO(FCT_FAIL_NOMEM(scan->files * sizeof *out->label, "the labels"), status, done);
     FCT_TRY_GOTO(set_kind(spec, out, &must_guess), status, done);
+    if (must_guess && scan->source != FCT_SOURCE_FOLDER) { // its folders are numbers of ours
+        out->kind = scan->source == FCT_SOURCE_RECORDS ? FCT_PACK_IDENTITY : FCT_PACK_FLAT;
+        must_guess = 0;
+    }
     FCT_TRY_GOTO(find_splits(scan, out), status, done);
     FCT_TRY_GOTO(list_folders(scan, out, &folders), status, done);
     if (must_guess)

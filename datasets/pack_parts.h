@@ -9,7 +9,7 @@
 
 #include "facet/pack.h"
 
-enum { FCT_PACK_SPLITS_MAX = 3, FCT_PACK_NAME_BYTES = 16, FCT_PLAN_SECTIONS = 8 };
+enum { FCT_PACK_SPLITS_MAX = 3, FCT_PACK_NAME_BYTES = 16, FCT_PLAN_SECTIONS = 10 };
 enum { FCT_PACK_DATA_AT = 4096 }; // where the pictures lie in a shard
 
 // What a long step calls now and then: it is to end with the status that is not FCT_OK. NULL: none.
@@ -18,16 +18,25 @@ typedef struct {
     void *ctx;
 } fct_pack_tick;
 
-// ---- scan: what lies under the input folder
+// ---- scan: what lies under the input folder, or in the one file that holds all pictures
+
+typedef enum {
+    FCT_SOURCE_FOLDER,
+    FCT_SOURCE_RECORDS, // .rec
+    FCT_SOURCE_BIN      // .bin of a verification set
+} fct_source_kind;
 
 typedef struct {
     size_t name; // offset of its path in scan->names, relative to the input, '/' between parts
     int64_t size_bytes, mtime_ns;
+    int64_t at; // its place in the file that holds all pictures, 0 in a folder
 } fct_scan_file;
 
 typedef struct {
-    fct_text names;      // paths, each closed by 0
-    fct_scan_file *file; // sorted by the bytes of their paths
+    fct_source_kind source;
+    int64_t source_bytes, source_mtime_ns; // of the file that holds all pictures, else 0
+    fct_text names;                        // paths, each closed by 0
+    fct_scan_file *file;                   // sorted by the bytes of their paths
     size_t files, capacity;
     fct_text excluded; // path 0 reason 0 ... of what is never opened, sorted
     int64_t ignored;   // files that are no pictures
@@ -35,6 +44,15 @@ typedef struct {
 
 // Not collective. Follows no symbolic link below `input`. E_IO when a folder cannot be read.
 fct_status fct_scan_folder(const char *input, const fct_pack_tick *tick, fct_scan *out);
+// The pictures of a .rec, named LABEL/KEY.jpg. E_FORMAT when an .idx beside it names what is not
+// there.
+fct_status fct_scan_records(const char *path, const fct_pack_tick *tick, fct_scan *out);
+// For those that fill a scan: a picture; something left out, and why; at the end, the order of
+// paths.
+fct_status fct_scan_add(fct_scan *scan, const char *path, int64_t size_bytes, int64_t mtime_ns,
+                        int64_t at);
+void fct_scan_exclude(fct_scan *scan, const char *path, const char *reason);
+fct_status fct_scan_sort(fct_scan *scan);
 void fct_scan_release(fct_scan *scan);
 const char *fct_scan_path(const fct_scan *scan, size_t i);
 
@@ -43,17 +61,22 @@ const char *fct_scan_path(const fct_scan *scan, size_t i);
 typedef enum { FCT_PACK_EXPRESSION, FCT_PACK_IDENTITY, FCT_PACK_FLAT } fct_pack_kind;
 enum {
     FCT_LABEL_NONE = -1,
-    FCT_LABEL_DROP = -2,  // the class map leaves it out
-    FCT_LABEL_ASTRAY = -3 // lies in no class folder
+    FCT_LABEL_DROP = -2,   // the class map leaves it out
+    FCT_LABEL_ASTRAY = -3, // lies in no class folder
+    FCT_LABEL_TOLD = -4,   // left out and counted, or why is among what the scan excluded
+    FCT_LABEL_LISTED = -5, // of a person that spec->leave_out names
+    FCT_LABEL_FEW = -6     // of a person with fewer pictures than spec->min_pictures
 };
 
 typedef struct {
     fct_pack_kind kind;
-    int has_splits; // the input's first folder level names the split
-    int labels;     // classes or persons
-    fct_text names; // the labels' names, each closed by 0
-    int32_t *label; // one a file of the scan
-    int8_t *split;  // one a file: index into fct_pack_split_names
+    int has_splits;  // the input's first folder level names the split
+    int labels;      // classes or persons
+    fct_text names;  // the labels' names, each closed by 0
+    int32_t *label;  // one a file of the scan
+    int8_t *split;   // one a file: index into fct_pack_split_names
+    int listed, few; // persons left out by their names, and since they have few pictures
+    int unknown;     // names of spec->leave_out that no person has
 } fct_layout;
 
 extern const char *const fct_pack_split_names[FCT_PACK_SPLITS_MAX]; // train val test
@@ -61,6 +84,9 @@ extern const char *const fct_pack_split_names[FCT_PACK_SPLITS_MAX]; // train val
 // Not collective. E_ARG names the folder that does not fit, with the nearest alias.
 fct_status fct_layout_find(const fct_scan *scan, const fct_pack_spec *spec, fct_layout *out);
 void fct_layout_release(fct_layout *layout);
+// Leaves persons out as spec->leave_out and spec->min_pictures say; those that stay are numbered
+// from 0.
+fct_status fct_layout_filter(const fct_scan *scan, const fct_pack_spec *spec, fct_layout *layout);
 
 // The classes that folder names stand for, by the aliases or by a class map.
 typedef struct fct_class_map fct_class_map;
@@ -93,14 +119,21 @@ const char *fct_keys_name(const fct_keys *keys, size_t i);
 fct_status fct_keys_match(const fct_keys *keys, const char *input, const fct_scan *scan,
                           int32_t *row_out);
 
-// Landmarks of the cache: point (rows, points, 2).
+// Landmarks of label files: point (rows, points, 2).
 typedef struct {
     fct_keys keys;
     fct_text point;
     int points;
+    int in_pixels; // of the upright picture as it is stored; else in 0..1 of it
 } fct_landmark_cache;
-// `files`: one or several, separated by commas.
-fct_status fct_landmark_cache_load(const char *files, fct_landmark_cache *out);
+typedef struct {
+    const char *files; // one or several, separated by commas; a folder is one too
+    int of_68;         // how many are kept of 68 points: 5 or 10
+    int width, height; // of the pictures whose pixels the files count; 0: of those that are there
+    const fct_scan *scan; // for files that name no picture
+} fct_landmark_spec;
+// E_FORMAT, E_ARG or E_IO with file, line or picture, and cause.
+fct_status fct_landmark_cache_load(const fct_landmark_spec *spec, fct_landmark_cache *out);
 void fct_landmark_cache_release(fct_landmark_cache *cache);
 
 // Action units of a csv: value (rows, units) int8.
@@ -116,10 +149,11 @@ void fct_unit_table_release(fct_unit_table *table);
 // ---- plan: everything that decides what the shards hold, as one file that all ranks map
 
 typedef struct {
-    uint64_t name; // offset in plan->text
-    int64_t size_bytes, mtime_ns;
-    int32_t label, landmark, unit; // rows of the tables, -1 none
+    uint64_t name;                    // offset in plan->text
+    int64_t size_bytes, mtime_ns, at; // as in fct_scan_file
+    int32_t label, landmark, unit;    // rows of the tables, -1 none
     int32_t split;
+    int32_t box, affect; // as label
 } fct_plan_row;
 
 typedef struct {
@@ -133,8 +167,14 @@ typedef struct {
     uint64_t hash; // of the file with this field and `ignored` 0
     int32_t kind, labels, points, units;
     int32_t height, width, fit, is_jpeg, quality, splits;
+    int32_t is_aligned, keeps_unmarked, in_pixels, has_affect;
+    int32_t source, listed, few, unknown; // fct_source_kind; as in fct_layout
+    int64_t source_bytes, source_mtime_ns, min_pictures;
     int64_t max_pixels, max_bytes, max_scans;
-    int64_t rows, excluded, ignored, dropped, unmatched_landmarks, unmatched_units;
+    int64_t rows, excluded, ignored, dropped, filtered, unmatched_landmarks, unmatched_units;
+    int64_t unmarked;                  // left out since they have no landmarks
+    int64_t expressionless[3];         // AffectNet's none, uncertain, no face; all are in `dropped`
+    int64_t unlisted, unmatched_faces; // pictures in no list of faces; faces of no picture
     fct_plan_split split[FCT_PACK_SPLITS_MAX];
     int64_t section_bytes[FCT_PLAN_SECTIONS]; // of what follows the head, each on a multiple of 8
 } fct_plan_head;
@@ -143,7 +183,9 @@ typedef struct {
     const fct_plan_head *head;
     const fct_plan_row *row; // by split, then by the bytes of their paths; so is `text`
     const char *text, *label_names, *unit_names, *excluded;
-    const float *point;  // (n, points, 2)
+    const float *point;  // (n, points, 2), in pixels or in 0..1
+    const int32_t *box;  // (n, 4): left, top, width, height of the face in pixels
+    const float *affect; // (n, 2): valence, arousal, NaN none
     const int8_t *value; // (n, units)
     const char *source;  // the input folder as it was given
     void *bytes;         // the mapping: of every shard only its own pages are ever in memory
@@ -157,7 +199,9 @@ typedef struct {
     fct_layout layout; // split: of every file that stays
     fct_landmark_cache landmarks;
     fct_unit_table units;
-    int32_t *landmark_of, *unit_of; // (files), -1 none; NULL without such labels
+    fct_text box, affect; // tables of the plan
+    // (files), -1 none; NULL without such labels
+    int32_t *landmark_of, *unit_of, *box_of, *affect_of;
     fct_plan_head head;
 } fct_plan_draft;
 

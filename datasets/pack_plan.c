@@ -6,11 +6,24 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "affectnet/affectnet.h"
+#include "facet/align.h"
 #include "facet/rng.h"
-#include "pack_parts.h"
+#include "pack_source.h"
 #include "shard_format.h"
 
 enum { SIDE_MIN = 16, ROWS_MAX = INT32_MAX };
+
+static fct_status check_align(const fct_pack_spec *s)
+{
+    double five[FCT_ALIGN_POINTS][2];
+    if (!s->is_aligned)
+        return FCT_OK;
+    if (s->height != s->width)
+        return FCT_FAIL(FCT_E_ARG, "--align: pictures of %d x %d pixels must be square", s->width,
+                        s->height);
+    return fct_align_template(s->height, five);
+}
 
 static fct_status check_spec(const fct_pack_spec *s)
 {
@@ -47,8 +60,11 @@ static fct_status reserve_matches(size_t files, int32_t **out)
 static fct_status match_labels(const fct_pack_spec *spec, fct_plan_draft *d)
 {
     if (spec->landmarks) {
+        const fct_landmark_spec landmarks = { spec->landmarks, spec->landmark_points,
+                                              spec->landmarks_width, spec->landmarks_height,
+                                              &d->scan };
         FCT_TRY(reserve_matches(d->scan.files, &d->landmark_of));
-        FCT_TRY(fct_landmark_cache_load(spec->landmarks, &d->landmarks));
+        FCT_TRY(fct_landmark_cache_load(&landmarks, &d->landmarks));
         FCT_TRY(fct_keys_match(&d->landmarks.keys, spec->input, &d->scan, d->landmark_of));
     }
     if (spec->action_units) {
@@ -64,21 +80,30 @@ static int is_kept(const fct_plan_draft *d, size_t i)
     return d->layout.label[i] >= FCT_LABEL_NONE;
 }
 
-static void count_rows(fct_plan_draft *d)
+static void drop_unmarked(const fct_pack_spec *spec, fct_plan_draft *d)
 {
-    static const char astray[] = "lies in no class folder";
-    d->head.unmatched_landmarks = (int64_t)d->landmarks.keys.keys;
+    for (size_t i = 0; i < d->scan.files && spec->is_aligned && !spec->keeps_unmarked; i++)
+        if (is_kept(d, i) && d->landmark_of[i] < 0) {
+            fct_scan_exclude(&d->scan, fct_scan_path(&d->scan, i),
+                             "has no landmarks to align it by");
+            d->layout.label[i] = FCT_LABEL_TOLD;
+            d->head.unmarked++;
+        }
+}
+
+static void count_rows(const fct_pack_spec *spec, fct_plan_draft *d)
+{
+    d->head.unmatched_landmarks = spec->landmarks ? (int64_t)d->landmarks.keys.keys : 0;
     d->head.unmatched_units = (int64_t)d->units.keys.keys;
     for (size_t i = 0; i < d->scan.files; i++) {
-        const char *path = fct_scan_path(&d->scan, i);
-        d->head.unmatched_landmarks -= d->landmark_of && d->landmark_of[i] >= 0;
+        d->head.unmatched_landmarks -= spec->landmarks && d->landmark_of[i] >= 0;
         d->head.unmatched_units -= d->unit_of && d->unit_of[i] >= 0;
         d->head.dropped += d->layout.label[i] == FCT_LABEL_DROP;
+        d->head.filtered +=
+            d->layout.label[i] == FCT_LABEL_LISTED || d->layout.label[i] == FCT_LABEL_FEW;
+        if (d->layout.label[i] == FCT_LABEL_ASTRAY)
+            fct_scan_exclude(&d->scan, fct_scan_path(&d->scan, i), "lies in no class folder");
         d->head.rows += is_kept(d, i);
-        if (d->layout.label[i] == FCT_LABEL_ASTRAY) {
-            fct_text_add_bytes(&d->scan.excluded, path, strlen(path) + 1);
-            fct_text_add_bytes(&d->scan.excluded, astray, sizeof astray);
-        }
     }
 }
 
@@ -127,7 +152,8 @@ done:
 
 static void count_splits(const fct_pack_spec *spec, fct_plan_draft *d)
 {
-    int is_one = !d->layout.has_splits && spec->val_share == 0 && spec->split;
+    const char *only = !spec->split && d->scan.source == FCT_SOURCE_BIN ? "test" : spec->split;
+    int is_one = !d->layout.has_splits && spec->val_share == 0 && only;
     int64_t first = 0;
     for (int s = 0; s < FCT_PACK_SPLITS_MAX; s++) {
         fct_plan_split *split = &d->head.split[d->head.splits];
@@ -141,8 +167,7 @@ static void count_splits(const fct_pack_spec *spec, fct_plan_draft *d)
         }
         if (split->rows == 0)
             continue;
-        snprintf(split->name, sizeof split->name, "%s",
-                 is_one ? spec->split : fct_pack_split_names[s]);
+        snprintf(split->name, sizeof split->name, "%s", is_one ? only : fct_pack_split_names[s]);
         split->shards = (split->rows + spec->shard_pictures - 1) / spec->shard_pictures;
         first += split->rows;
         d->head.splits++;
@@ -159,6 +184,10 @@ static void fill_head(const fct_pack_spec *spec, fct_plan_draft *d)
     h->height = spec->height;
     h->width = spec->width;
     h->fit = (int32_t)spec->fit;
+    h->is_aligned = spec->is_aligned;
+    h->keeps_unmarked = spec->is_aligned && spec->keeps_unmarked;
+    h->in_pixels = d->landmarks.in_pixels;
+    h->has_affect = d->affect_of != NULL;
     h->is_jpeg = spec->is_jpeg;
     h->quality = spec->is_jpeg ? spec->quality : 0;
     h->max_pixels = spec->limits.max_pixels;
@@ -168,27 +197,54 @@ static void fill_head(const fct_pack_spec *spec, fct_plan_draft *d)
         h->excluded += d->scan.excluded.data[i] == 0;
     h->excluded /= 2;
     h->ignored = d->scan.ignored;
+    h->source = (int32_t)d->scan.source;
+    h->source_bytes = d->scan.source_bytes;
+    h->source_mtime_ns = d->scan.source_mtime_ns;
+    h->listed = d->layout.listed;
+    h->few = d->layout.few;
+    h->unknown = d->layout.unknown;
+    h->min_pictures = spec->min_pictures;
+}
+
+// What the folders or an official set's own files say.
+static fct_status find_labels(const fct_pack_spec *spec, const fct_pack_tick *tick,
+                              fct_plan_draft *d)
+{
+    fct_affectnet_form form;
+    FCT_TRY(fct_affectnet_find(spec, &form));
+    if (form == FCT_AFFECTNET_ARRAYS)
+        return fct_affectnet_read_arrays(spec, tick, d);
+    if (form == FCT_AFFECTNET_LISTS)
+        return fct_affectnet_read_lists(spec, d);
+    return fct_layout_find(&d->scan, spec, &d->layout);
 }
 
 static fct_status draft_make(const fct_pack_spec *spec, const fct_pack_tick *tick,
                              fct_plan_draft *d)
 {
     FCT_TRY(check_spec(spec));
-    FCT_TRY(fct_scan_folder(spec->input, tick, &d->scan));
+    FCT_TRY(check_align(spec));
+    FCT_TRY(fct_source_scan(spec->input, tick, &d->scan));
     if (d->scan.files == 0)
         return FCT_FAIL(FCT_E_ARG, "%s: holds no picture (JPEG, PNG, PGM, PPM, BMP)", spec->input);
     if (d->scan.files > ROWS_MAX)
         return FCT_FAIL(FCT_E_ARG, "%s: holds more than %d pictures", spec->input, ROWS_MAX);
-    FCT_TRY(fct_layout_find(&d->scan, spec, &d->layout));
+    FCT_TRY(find_labels(spec, tick, d));
     if (d->layout.has_splits && spec->val_share > 0)
         return FCT_FAIL(FCT_E_ARG, "%s: is already split into folders, so --split cannot split it",
                         spec->input);
     FCT_TRY(match_labels(spec, d));
-    count_rows(d);
+    if (spec->is_aligned && !d->landmark_of)
+        return FCT_FAIL(FCT_E_ARG, "--align: the pictures have no landmarks to align them by\n"
+                                   "name a file of them with --landmarks");
+    drop_unmarked(spec, d);
+    FCT_TRY(fct_layout_filter(&d->scan, spec, &d->layout));
+    count_rows(spec, d);
     if (d->scan.excluded.failed)
         return FCT_FAIL_NOMEM(d->scan.excluded.size, "the list of files left out");
     if (d->head.rows == 0)
-        return FCT_FAIL(FCT_E_ARG, "%s: no picture is left to pack", spec->input);
+        return FCT_FAIL(FCT_E_ARG, "%s: no picture is left to pack%s", spec->input,
+                        d->head.filtered ? ": --leave-out and --min-pictures leave out all" : "");
     if (spec->val_share > 0)
         FCT_TRY(split_by_label(spec, d));
     count_splits(spec, d);
@@ -202,8 +258,12 @@ static void draft_release(fct_plan_draft *d)
     fct_layout_release(&d->layout);
     fct_landmark_cache_release(&d->landmarks);
     fct_unit_table_release(&d->units);
+    fct_text_release(&d->box);
+    fct_text_release(&d->affect);
     free(d->landmark_of);
     free(d->unit_of);
+    free(d->box_of);
+    free(d->affect_of);
 }
 
 fct_status fct_plan_make(const fct_pack_spec *spec, const fct_pack_tick *tick, const char *file)
@@ -219,8 +279,13 @@ fct_status fct_plan_make(const fct_pack_spec *spec, const fct_pack_tick *tick, c
 void fct_plan_preprocessing(const fct_plan_head *head, char out[128])
 {
     static const char *const fits[] = { "crop", "pad", "stretch" };
-    int n = snprintf(out, 128, "fit=%s size=%dx%d filter=triangle", fits[head->fit], head->width,
-                     head->height);
+    int n = head->is_aligned
+                ? snprintf(out, 128, "align=arcface size=%dx%d filter=bilinear%s", head->width,
+                           head->height, head->keeps_unmarked ? " unmarked=" : "")
+                : snprintf(out, 128, "fit=%s size=%dx%d filter=triangle", fits[head->fit],
+                           head->width, head->height);
+    if (head->keeps_unmarked)
+        n += snprintf(out + n, 128 - (size_t)n, "%s", fits[head->fit]);
     if (head->is_jpeg)
         snprintf(out + n, 128 - (size_t)n, " jpeg=%d", head->quality);
 }

@@ -17,7 +17,7 @@
 
 enum { BUFFER_BYTES = 1 << 18, ALIGNMENT = 8 };
 // The last character counts up with what the same plan makes of the same pictures.
-static const char magic[8] = "fctpln1";
+static const char magic[8] = "fctpln2";
 
 typedef struct {
     FILE *file;
@@ -80,10 +80,13 @@ static void put_rows(writer *w, const fct_plan_draft *d)
         fct_plan_row row = { name,
                              d->scan.file[i].size_bytes,
                              d->scan.file[i].mtime_ns,
+                             d->scan.file[i].at,
                              d->layout.label[i],
                              d->landmark_of ? d->landmark_of[i] : -1,
                              d->unit_of ? d->unit_of[i] : -1,
-                             number };
+                             number,
+                             d->box_of ? d->box_of[i] : -1,
+                             d->affect_of ? d->affect_of[i] : -1 };
         put(w, &row, sizeof row);
         name += strlen(fct_scan_path(&d->scan, i)) + 1;
     }
@@ -119,6 +122,8 @@ static void put_all(writer *w, const fct_pack_spec *spec, fct_plan_draft *d)
         { d->landmarks.point.data, d->landmarks.point.size },
         { d->units.value.data, d->units.value.size },
         { spec->input, strlen(spec->input) + 1 },
+        { d->box.data, d->box.size },
+        { d->affect.data, d->affect.size },
     };
     int64_t ignored = h->ignored;
     memcpy(h->magic, magic, sizeof magic);
@@ -225,6 +230,8 @@ fct_status fct_plan_open(const char *file, fct_plan *out)
     out->point = (const void *)section[5];
     out->value = (const int8_t *)section[6];
     out->source = section[7];
+    out->box = (const void *)section[8];
+    out->affect = (const void *)section[9];
     out->hash = out->head->hash;
     return FCT_OK;
 }

@@ -11,7 +11,7 @@
 #include "facet/log.h"
 #include "facet/path.h"
 #include "facet/progress.h"
-#include "pack_parts.h"
+#include "pack_pairs.h"
 
 static const double TICK_S = 5; // between two words of rank 0 while it plans
 static const double LOOK_S = 1; // between two looks for a rank that had to stop
@@ -22,6 +22,7 @@ typedef struct {
     fct_plan plan;
     int64_t *is_there; // (shards)
     fct_pack_share share;
+    fct_pairs pairs;  // by rows of the plan, on rank 0
     fct_text records; // of the shards that this rank made or verified
     fct_progress progress;
     int64_t made; // pictures
@@ -137,6 +138,7 @@ static fct_status prepare_on_rank_0(run *r, fct_output_state *state)
         const char *name = r->plan.excluded;
         return FCT_FAIL(FCT_E_FORMAT, "%s: %s", name, name + strlen(name) + 1);
     }
+    FCT_TRY(fct_pack_pairs_find(r->spec, &r->plan, &r->pairs));
     FCT_TRY(fct_pack_prepare(r->spec, &r->plan, r->is_there, state));
     if (*state == FCT_OUTPUT_OPEN && rename(made, path) != 0)
         return FCT_FAIL(FCT_E_IO, "%s: cannot rename", made);
@@ -416,15 +418,19 @@ static fct_status run_all(run *r, fct_text *summary)
     int is_done;
     FCT_TRY(make_plan(r));
     FCT_TRY(prepare_output(r, &is_done));
-    if (is_done) {
-        if (r->peers->rank == 0 && summary)
-            fct_text_add(summary, "%s: already holds exactly this set, nothing to do\n",
-                         r->spec->output);
-        return FCT_OK;
+    if (is_done && r->peers->rank == 0 && summary)
+        fct_text_add(summary, "%s: already holds exactly this set, nothing to do\n",
+                     r->spec->output);
+    if (!is_done) {
+        FCT_TRY(find_share(r));
+        FCT_TRY(agree(r->peers, make_shards(r), "packing"));
+        FCT_TRY(finish(r, summary));
     }
-    FCT_TRY(find_share(r));
-    FCT_TRY(agree(r->peers, make_shards(r), "packing"));
-    return finish(r, summary);
+    int is_first =
+        r->peers->rank == 0; // of a run that was stopped just here, the pairs are missing
+    return agree(r->peers,
+                 is_first ? fct_pack_pairs_write(r->spec, &r->plan, &r->pairs, summary) : FCT_OK,
+                 "the pairs");
 }
 
 fct_status fct_pack(const fct_pack_spec *spec, const fct_pack_peers *peers, fct_text *summary)
@@ -442,6 +448,7 @@ fct_status fct_pack(const fct_pack_spec *spec, const fct_pack_peers *peers, fct_
     free(r.is_there);
     fct_pack_share_release(&r.share);
     fct_text_release(&r.records);
+    fct_pairs_release(&r.pairs);
     fct_plan_close(&r.plan);
     return status;
 }

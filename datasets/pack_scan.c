@@ -43,20 +43,20 @@ static int is_utf8(const char *name)
     return text != NULL;
 }
 
-static void exclude(walk *w, const char *path, const char *reason)
+void fct_scan_exclude(fct_scan *scan, const char *path, const char *reason)
 {
     for (const char *c = path; *c; c++)
         if (is_utf8(path) || (unsigned char)*c < 0x80)
-            fct_text_add_bytes(&w->scan->excluded, c, 1);
+            fct_text_add_bytes(&scan->excluded, c, 1);
         else
-            fct_text_add(&w->scan->excluded, "\\x%02x", (unsigned)(unsigned char)*c);
-    fct_text_add_bytes(&w->scan->excluded, "", 1);
-    fct_text_add_bytes(&w->scan->excluded, reason, strlen(reason) + 1);
+            fct_text_add(&scan->excluded, "\\x%02x", (unsigned)(unsigned char)*c);
+    fct_text_add_bytes(&scan->excluded, "", 1);
+    fct_text_add_bytes(&scan->excluded, reason, strlen(reason) + 1);
 }
 
-static fct_status add_file(walk *w, const char *path, const struct stat *st)
+fct_status fct_scan_add(fct_scan *scan, const char *path, int64_t size_bytes, int64_t mtime_ns,
+                        int64_t at)
 {
-    fct_scan *scan = w->scan;
     if (scan->files == scan->capacity) {
         size_t capacity = scan->capacity ? scan->capacity * 2 : 1024;
         fct_scan_file *file = realloc(scan->file, capacity * sizeof *file);
@@ -65,13 +65,15 @@ static fct_status add_file(walk *w, const char *path, const struct stat *st)
         scan->file = file;
         scan->capacity = capacity;
     }
-    scan->file[scan->files++] =
-        (fct_scan_file){ .name = scan->names.size,
-                         .size_bytes = st->st_size,
-                         .mtime_ns =
-                             (int64_t)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec };
+    scan->file[scan->files++] = (fct_scan_file){ scan->names.size, size_bytes, mtime_ns, at };
     fct_text_add_bytes(&scan->names, path, strlen(path) + 1);
     return scan->names.failed ? FCT_FAIL_NOMEM(scan->names.size, "the list of pictures") : FCT_OK;
+}
+
+static fct_status add_file(walk *w, const char *path, const struct stat *st)
+{
+    int64_t mtime_ns = (int64_t)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec;
+    return fct_scan_add(w->scan, path, st->st_size, mtime_ns, 0);
 }
 
 static fct_status read_folder(walk *w, int fd, int depth);
@@ -103,20 +105,20 @@ static fct_status take_entry(walk *w, int fd, const char *name, int depth)
     int n = snprintf(w->path + length, sizeof w->path - length, "%s%s", length ? "/" : "", name);
     fct_status status = FCT_OK;
     if (n >= (int)(sizeof w->path - length))
-        exclude(w, name, "path is too long");
+        fct_scan_exclude(w->scan, name, "path is too long");
     else if (fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
-        exclude(w, w->path,
-                errno == ENOENT ? "vanished while the folder was read" : strerror(errno));
+        fct_scan_exclude(w->scan, w->path,
+                         errno == ENOENT ? "vanished while the folder was read" : strerror(errno));
     else if (S_ISLNK(st.st_mode))
-        exclude(w, w->path, "symbolic link, not followed");
+        fct_scan_exclude(w->scan, w->path, "symbolic link, not followed");
     else if (S_ISDIR(st.st_mode))
         status = enter_folder(w, fd, name, depth);
     else if (!is_picture_name(name))
         w->scan->ignored++;
     else if (!S_ISREG(st.st_mode))
-        exclude(w, w->path, "not a regular file");
+        fct_scan_exclude(w->scan, w->path, "not a regular file");
     else if (!is_utf8(w->path))
-        exclude(w, w->path, "name is not UTF-8");
+        fct_scan_exclude(w->scan, w->path, "name is not UTF-8");
     else
         status = add_file(w, w->path, &st);
     w->path[length] = 0;
@@ -186,6 +188,14 @@ static fct_status sort_excluded(fct_text *excluded)
     return sorted.failed ? FCT_FAIL_NOMEM(at, "the list of files left out") : FCT_OK;
 }
 
+fct_status fct_scan_sort(fct_scan *scan)
+{
+    FCT_TRY(sort_excluded(&scan->excluded));
+    if (scan->files)
+        qsort_r(scan->file, scan->files, sizeof *scan->file, by_path, scan->names.data);
+    return FCT_OK;
+}
+
 fct_status fct_scan_folder(const char *input, const fct_pack_tick *tick, fct_scan *out)
 {
     *out = (fct_scan){ 0 };
@@ -203,9 +213,7 @@ fct_status fct_scan_folder(const char *input, const fct_pack_tick *tick, fct_sca
     fct_status status = read_folder(w, fd, 0);
     free(w);
     if (status == FCT_OK)
-        status = sort_excluded(&out->excluded);
-    if (status == FCT_OK && out->files)
-        qsort_r(out->file, out->files, sizeof *out->file, by_path, out->names.data);
+        status = fct_scan_sort(out);
     if (status != FCT_OK)
         fct_scan_release(out);
     return status;

@@ -4,6 +4,7 @@
 // them.
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -155,6 +156,7 @@ typedef struct {
     int16_t *expression;
     int32_t *identity;
     int8_t *action_unit;
+    float *affect;
     char *path;
 } plan_columns;
 
@@ -163,6 +165,7 @@ static void release_plan_columns(plan_columns *c)
     free(c->expression);
     free(c->identity);
     free(c->action_unit);
+    free(c->affect);
     free(c->path);
 }
 
@@ -179,8 +182,10 @@ static fct_status alloc_plan_columns(const fct_plan_head *h, size_t n, size_t wi
         out->identity = malloc(n * sizeof *out->identity);
     if (units)
         out->action_unit = malloc(n * units);
+    if (h->has_affect)
+        out->affect = malloc(n * 2 * sizeof *out->affect);
     if (!out->path || (has_expression && !out->expression) || (has_identity && !out->identity) ||
-        (units && !out->action_unit))
+        (units && !out->action_unit) || (h->has_affect && !out->affect))
         return FCT_FAIL_NOMEM(n * (width + units), "a shard's columns");
     return FCT_OK;
 }
@@ -199,6 +204,9 @@ static fct_status make_plan_columns(const fct_shard_writer *w, plan_columns *out
             out->expression[i] = (int16_t)row->label;
         if (out->identity)
             out->identity[i] = row->label;
+        for (size_t k = 0; k < 2 && out->affect; k++)
+            out->affect[2 * i + k] =
+                row->affect < 0 ? NAN : w->plan->affect[2 * (size_t)row->affect + k];
         if (units && row->unit < 0)
             memset(out->action_unit + i * units, -1, units);
         else if (units)
@@ -220,6 +228,7 @@ static fct_shard_columns all_columns(const fct_shard_writer *w, const plan_colum
                                 .landmark = w->landmark,
                                 .landmarks_valid = w->landmarks_valid,
                                 .action_unit = c->action_unit,
+                                .valence_arousal = c->affect,
                                 .path = c->path };
 }
 

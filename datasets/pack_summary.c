@@ -131,8 +131,31 @@ static void tell_left_out(const fct_plan *plan, int64_t bad, fct_text *out)
     const fct_plan_head *h = plan->head;
     fct_text_add(out, "bad pictures: %lld%s\n", (long long)(bad + h->excluded),
                  bad + h->excluded ? " (listed in bad.csv)" : "");
-    if (h->dropped)
-        fct_text_add(out, "left out by their folder: %lld pictures\n", (long long)h->dropped);
+    int64_t faceless = h->expressionless[0] + h->expressionless[1] + h->expressionless[2];
+    if (faceless)
+        fct_text_add(out,
+                     "left out by their expression: %lld pictures (none %lld, uncertain %lld, "
+                     "no face %lld)\n",
+                     (long long)faceless, (long long)h->expressionless[0],
+                     (long long)h->expressionless[1], (long long)h->expressionless[2]);
+    if (h->dropped > faceless)
+        fct_text_add(out, "left out by their folder: %lld pictures\n",
+                     (long long)(h->dropped - faceless));
+    if (h->unmarked)
+        fct_text_add(out, "left out without landmarks to align them by: %lld pictures\n",
+                     (long long)h->unmarked);
+    if (h->unlisted)
+        fct_text_add(out, "left out since no list names them: %lld pictures\n",
+                     (long long)h->unlisted);
+    if (h->unmatched_faces)
+        fct_text_add(out, "listed faces of no picture here: %lld\n", (long long)h->unmatched_faces);
+    if (h->filtered)
+        fct_text_add(out,
+                     "left out: %lld pictures of %d persons on the list and %d with fewer than "
+                     "%lld pictures\n",
+                     (long long)h->filtered, h->listed, h->few, (long long)h->min_pictures);
+    if (h->unknown)
+        fct_text_add(out, "names on the list that no person here has: %d\n", h->unknown);
     if (h->ignored)
         fct_text_add(out, "other files, not looked at: %lld\n", (long long)h->ignored);
     if (h->unmatched_landmarks)

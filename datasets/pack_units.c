@@ -5,54 +5,23 @@
 #include <string.h>
 
 #include "ascii.h"
+#include "csv.h"
 #include "facet/dataset.h"
-#include "facet/path.h"
 #include "pack_parts.h"
 
 enum { FILE_BYTES_MAX = 1 << 30 };
 
-typedef struct {
-    const char *file;
-    int line;
-    char *at; // what is left of the file
-} reader;
-
-// Cuts the next field off, in place (RFC 4180). *ends_line is set behind the last field of a line.
-static fct_status next_field(reader *r, char **out, int *ends_line)
-{
-    char *src = r->at, *dst = src;
-    *out = dst;
-    if (*src == '"') {
-        for (src++; *src && !(*src == '"' && src[1] != '"'); src++) {
-            src += *src == '"';
-            *dst++ = *src;
-        }
-        if (*src != '"')
-            return FCT_FAIL(FCT_E_FORMAT, "%s:%d: a quoted field does not end", r->file, r->line);
-        src++;
-    } else {
-        dst = src += strcspn(src, ",\r\n");
-    }
-    src += *src == '\r' && src[1] == '\n';
-    if (*src && *src != ',' && *src != '\n')
-        return FCT_FAIL(FCT_E_FORMAT, "%s:%d: text behind a quoted field", r->file, r->line);
-    *ends_line = *src != ',';
-    r->at = *src ? src + 1 : src;
-    *dst = 0;
-    return FCT_OK;
-}
-
-static fct_status read_header(reader *r, fct_unit_table *out)
+static fct_status read_header(fct_csv *r, fct_unit_table *out)
 {
     char *field;
     int ends_line = 0;
-    FCT_TRY(next_field(r, &field, &ends_line));
+    FCT_TRY(fct_csv_next(r, &field, &ends_line));
     if (!fct_ascii_equal(field, strlen(field), "path") || ends_line)
         return FCT_FAIL(FCT_E_FORMAT,
                         "%s:1: the header must be path,AU1,AU2,..., it begins with \"%s\"", r->file,
                         field);
     while (!ends_line) {
-        FCT_TRY(next_field(r, &field, &ends_line));
+        FCT_TRY(fct_csv_next(r, &field, &ends_line));
         if (!*field || ++out->units > FCT_MAX_AUS)
             return FCT_FAIL(FCT_E_FORMAT, "%s:1: column %d: %s", r->file, out->units + 1,
                             *field ? "too many action units" : "has no name");
@@ -61,7 +30,7 @@ static fct_status read_header(reader *r, fct_unit_table *out)
     return FCT_OK;
 }
 
-static fct_status read_cell(const reader *r, const char *field, int8_t *out)
+static fct_status read_cell(const fct_csv *r, const char *field, int8_t *out)
 {
     static const char *const unknown[] = { "", "null", "nan", "none", "-1", "-1.0" };
     double x;
@@ -78,15 +47,15 @@ static fct_status read_cell(const reader *r, const char *field, int8_t *out)
     return FCT_OK;
 }
 
-static fct_status read_row(reader *r, fct_unit_table *out)
+static fct_status read_row(fct_csv *r, fct_unit_table *out)
 {
     char *field;
     int ends_line, n = 0;
     int8_t value;
-    FCT_TRY(next_field(r, &field, &ends_line));
+    FCT_TRY(fct_csv_next(r, &field, &ends_line));
     FCT_TRY(fct_keys_add(&out->keys, field));
     for (; !ends_line; n++) {
-        FCT_TRY(next_field(r, &field, &ends_line));
+        FCT_TRY(fct_csv_next(r, &field, &ends_line));
         FCT_TRY(read_cell(r, field, &value));
         fct_text_add_bytes(&out->value, &value, 1);
     }
@@ -100,16 +69,11 @@ fct_status fct_unit_table_load(const char *file, fct_unit_table *out)
 {
     *out = (fct_unit_table){ .keys.file = file };
     char *text;
-    size_t n;
-    FCT_TRY(fct_path_read(file, FILE_BYTES_MAX, &text, &n));
-    static const char byte_order_mark[] = "\xef\xbb\xbf";
-    reader r = { file, 1, text + (!strncmp(text, byte_order_mark, 3) ? 3 : 0) };
-    fct_status status = read_header(&r, out);
-    for (r.line = 2; status == FCT_OK && *r.at; r.line++)
-        if (*r.at == '\n' || *r.at == '\r')
-            r.at++;
-        else
-            status = read_row(&r, out);
+    FCT_TRY(fct_csv_load(file, FILE_BYTES_MAX, &text));
+    fct_csv csv = fct_csv_open(file, text);
+    fct_status status = read_header(&csv, out);
+    while (status == FCT_OK && fct_csv_next_row(&csv))
+        status = read_row(&csv, out);
     free(text);
     if (status == FCT_OK && (out->value.failed || out->names.failed))
         status = FCT_FAIL_NOMEM(out->value.size, file);

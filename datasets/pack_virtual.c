@@ -142,6 +142,8 @@ static fct_status map_labels(const virtual_set *v)
         columns.landmark = (const void *)there;
         columns.landmarks_valid = (const void *)there;
     }
+    if (h->has_affect)
+        columns.valence_arousal = (const void *)there;
     if (h->units)
         columns.action_unit = (const void *)there;
     fct_h5_column column[FCT_PACK_COLUMNS_MAX];

@@ -6,16 +6,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "pack_fit.h"
 #include "pack_parts.h"
-#include "pack_read.h"
+#include "pack_source.h"
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
 enum { SLOTS_PER_THREAD = 4, RANGES = 4, REASON_BYTES = 512, POINT_MAX = 2 * 128 };
-
-// A point this near to the edge is on it.
-static const float EDGE = 1e-5f;
 
 typedef struct {
     int is_done;
@@ -40,7 +38,7 @@ struct fct_workers {
     int64_t ranges;
     int64_t n, taken, given; // rows added, begun by threads, handed out
     int is_stopped, is_held; // is_held: row given-1 is still with the caller
-    fct_input_folder *folder;
+    fct_source *source;
     slot *slot;
     int slots, threads;
     pthread_t *thread;
@@ -54,36 +52,6 @@ typedef struct {
     uint8_t *fitted; // (H, W, 3) before it is encoded
 } thread_memory;
 
-static void set_landmarks(const fct_workers *w, slot *s)
-{
-    int n = 2 * w->plan->head->points;
-    for (int i = 0; i < n; i++) {
-        float x = s->landmark[i];
-        if (!(x >= -EDGE && x <= 1 + EDGE))
-            s->is_cut = 1;
-        s->landmark[i] = x < 0 ? 0 : x > 1 ? 1 : x;
-    }
-    s->has_landmarks = !s->is_cut;
-    if (s->is_cut)
-        memset(s->landmark, 0, (size_t)n * sizeof *s->landmark);
-}
-
-static fct_status fit_picture(const fct_workers *w, const fct_plan_row *row, const fct_image *image,
-                              uint8_t *fitted, slot *s)
-{
-    const fct_plan_head *head = w->plan->head;
-    int points = row->landmark >= 0 ? head->points : 0;
-    s->has_landmarks = s->is_cut = 0;
-    if (points)
-        memcpy(s->landmark, w->plan->point + (size_t)row->landmark * (size_t)points * 2,
-               (size_t)points * 2 * sizeof *s->landmark);
-    FCT_TRY(fct_image_fit(image, (fct_fit)head->fit, head->height, head->width,
-                          points ? s->landmark : NULL, points, fitted));
-    if (points)
-        set_landmarks(w, s);
-    return FCT_OK;
-}
-
 static fct_status make_picture(const fct_workers *w, const fct_plan_row *row, thread_memory *memory,
                                slot *s)
 {
@@ -91,11 +59,19 @@ static fct_status make_picture(const fct_workers *w, const fct_plan_row *row, th
     const char *path = w->plan->text + row->name;
     fct_image_limits limits = w->spec->limits;
     fct_image image;
-    limits.fast_height = head->height;
-    limits.fast_width = head->width;
-    FCT_TRY(fct_input_read(w->folder, path, limits.max_bytes, &memory->file));
-    FCT_TRY(fct_image_decode(memory->file.data, memory->file.bytes, path, &limits, &image));
-    fct_status status = fit_picture(w, row, &image, head->is_jpeg ? memory->fitted : s->picture, s);
+    if (!fct_pack_needs_whole(w->plan, row)) {
+        limits.fast_height = head->height;
+        limits.fast_width = head->width;
+    }
+    const uint8_t *bytes;
+    size_t n;
+    FCT_TRY(fct_source_read(w->source, row, path, limits.max_bytes, &memory->file, &bytes, &n));
+    FCT_TRY(fct_image_decode(bytes, n, path, &limits, &image));
+    fct_fitted fitted = { .landmark = s->landmark };
+    fct_status status =
+        fct_pack_fit(w->plan, row, &image, head->is_jpeg ? memory->fitted : s->picture, &fitted);
+    s->has_landmarks = fitted.has_landmarks;
+    s->is_cut = fitted.is_cut;
     fct_image_release(&image);
     FCT_TRY(status);
     if (head->is_jpeg) {
@@ -207,7 +183,7 @@ fct_status fct_workers_create(const fct_pack_spec *spec, const fct_plan *plan, f
         if (!w->slot[i].picture)
             FCT_TRY_GOTO(FCT_FAIL_NOMEM(bytes, "a picture"), status, fail);
     }
-    FCT_TRY_GOTO(fct_input_open(spec->input, &w->folder), status, fail);
+    FCT_TRY_GOTO(fct_source_open(spec->input, plan->head, &w->source), status, fail);
     FCT_TRY_GOTO(start_threads(w, threads), status, fail);
     *out = w;
     return FCT_OK;
@@ -228,7 +204,7 @@ void fct_workers_destroy(fct_workers *w)
         pthread_join(w->thread[i], NULL);
     for (int i = 0; w->slot && i < w->slots; i++)
         free(w->slot[i].picture);
-    fct_input_close(w->folder);
+    fct_source_close(w->source);
     pthread_cond_destroy(&w->space);
     pthread_cond_destroy(&w->ready);
     pthread_mutex_destroy(&w->lock);

@@ -27,13 +27,14 @@ typedef struct {
 static fct_status draw_one(shared_work *work, fct_synth_canvas *canvas, int64_t i)
 {
     const fct_synth_spec *spec = work->plan->spec;
-    int64_t first = work->plan->count[FCT_SYNTH_EXPRESSION];
-    fct_synth_set set = i < first ? FCT_SYNTH_EXPRESSION : FCT_SYNTH_IDENTITY;
-    fct_synth_picture *picture = &work->plan->picture[set][i < first ? i : i - first];
+    int set = 0;
+    for (; i >= work->plan->count[set]; set++)
+        i -= work->plan->count[set];
+    fct_synth_picture *picture = &work->plan->picture[set][i];
     const uint8_t *rgb = NULL;
     uint8_t *jpeg = NULL;
     size_t n = 0;
-    FCT_TRY(fct_synth_canvas_draw(canvas, set, picture, &rgb));
+    FCT_TRY(fct_synth_canvas_draw(canvas, (fct_synth_set)set, picture, &rgb));
     FCT_TRY(fct_image_encode_jpeg(rgb, spec->size, spec->size, spec->quality, &jpeg, &n));
     fct_status status = fct_synth_file_write(spec->output, picture->path, jpeg, n);
     free(jpeg);
@@ -106,9 +107,9 @@ fct_status fct_synth(const fct_synth_spec *spec)
         fct_synth_plan_release(&plan);
         return status;
     }
-    shared_work work = { .plan = &plan,
-                         .total =
-                             plan.count[FCT_SYNTH_EXPRESSION] + plan.count[FCT_SYNTH_IDENTITY] };
+    shared_work work = { .plan = &plan };
+    for (int set = 0; set < FCT_SYNTH_SETS; set++)
+        work.total += plan.count[set];
     fct_progress_start(&work.progress, "synth", "pictures", work.total, spec->quiet);
     status = run_workers(&work, spec->threads);
     fct_progress_end(&work.progress);

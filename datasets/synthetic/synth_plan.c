@@ -6,7 +6,7 @@
 #include "facet/labels.h"
 #include "synth_plan.h"
 
-const char *const fct_synth_set_names[FCT_SYNTH_SETS] = { "expression", "identity" };
+const char *const fct_synth_set_names[FCT_SYNTH_SETS] = { "expression", "identity", "pairs" };
 
 // Mildly unequal, as found in the wild; the rarest class keeps nine of a hundred.
 static const double share[8] = { 0.16, 0.20, 0.13, 0.12, 0.09, 0.09, 0.12, 0.09 };
@@ -65,6 +65,25 @@ static void plan_identity(fct_synth_plan *plan)
     }
 }
 
+// In a ring each is once beside the next: no pair of different people comes twice.
+int64_t fct_synth_pair_people(const fct_synth_spec *spec)
+{
+    return spec->pairs == 0 ? 0 : spec->pairs < 3 ? 3 : spec->pairs;
+}
+
+// Their numbers come after those of the people in identity/.
+static void plan_pairs(fct_synth_plan *plan)
+{
+    for (int64_t i = 0; i < plan->count[FCT_SYNTH_PAIRS]; i++) {
+        fct_synth_picture *p = &plan->picture[FCT_SYNTH_PAIRS][i];
+        p->index = i;
+        p->expression = -1;
+        p->person = plan->spec->identities + i / FCT_SYNTH_PAIR_PICTURES;
+        snprintf(p->path, sizeof p->path, "pairs/%04lld/%04lld_%04lld.jpg", (long long)p->person,
+                 (long long)p->person, (long long)(i % FCT_SYNTH_PAIR_PICTURES) + 1);
+    }
+}
+
 static fct_status check_range(const char *name, double value, double low, double high)
 {
     if (value >= low && value <= high)
@@ -79,6 +98,7 @@ static fct_status check_spec(const fct_synth_spec *s)
     FCT_TRY(check_range("expression", (double)s->expression, 0, (double)max_pictures));
     FCT_TRY(check_range("identities", (double)s->identities, 0, (double)max_pictures));
     FCT_TRY(check_range("per-identity", (double)s->per_identity, s->identities > 0, 1000));
+    FCT_TRY(check_range("pairs", (double)s->pairs, 0, 100000));
     FCT_TRY(check_range("size", s->size, 32, 1024));
     FCT_TRY(check_range("quality", s->quality, 1, 100));
     FCT_TRY(check_range("difficulty", s->difficulty, 0, 1));
@@ -86,9 +106,10 @@ static fct_status check_spec(const fct_synth_spec *s)
     FCT_TRY(check_range("classes", s->classes, 7, 8));
     if (s->landmarks != 5 && s->landmarks != 10)
         return FCT_FAIL(FCT_E_ARG, "synth: landmarks is %d, it must be 5 or 10", s->landmarks);
-    if (s->expression + s->identities == 0)
-        return FCT_FAIL(FCT_E_ARG,
-                        "synth: nothing to draw\nask for --expression N or --identities N");
+    if (s->expression + s->identities + s->pairs == 0)
+        return FCT_FAIL(
+            FCT_E_ARG,
+            "synth: nothing to draw\nask for --expression N, --identities N or --pairs N");
     return FCT_OK;
 }
 
@@ -98,6 +119,8 @@ fct_status fct_synth_plan_init(const fct_synth_spec *spec, fct_synth_plan *out)
     FCT_TRY(check_spec(spec));
     out->count[FCT_SYNTH_EXPRESSION] = spec->expression;
     out->count[FCT_SYNTH_IDENTITY] = spec->identities * spec->per_identity;
+    out->count[FCT_SYNTH_PAIRS] =
+        FCT_SYNTH_FOLDS * fct_synth_pair_people(spec) * FCT_SYNTH_PAIR_PICTURES;
     FCT_TRY(check_range("identities x per-identity", (double)out->count[FCT_SYNTH_IDENTITY], 0,
                         (double)max_pictures));
     for (int set = 0; set < FCT_SYNTH_SETS; set++) {
@@ -110,6 +133,7 @@ fct_status fct_synth_plan_init(const fct_synth_spec *spec, fct_synth_plan *out)
     }
     plan_expression(out);
     plan_identity(out);
+    plan_pairs(out);
     return FCT_OK;
 }
 

@@ -6,7 +6,14 @@
 #include "face.h"
 #include "facet/synth.h"
 
-typedef enum { FCT_SYNTH_EXPRESSION, FCT_SYNTH_IDENTITY, FCT_SYNTH_SETS } fct_synth_set;
+typedef enum {
+    FCT_SYNTH_EXPRESSION,
+    FCT_SYNTH_IDENTITY,
+    FCT_SYNTH_PAIRS,
+    FCT_SYNTH_SETS
+} fct_synth_set;
+// Of verification pairs: people in a fold, and pictures of each.
+enum { FCT_SYNTH_FOLDS = 10, FCT_SYNTH_PAIR_PICTURES = 2 };
 
 typedef struct {
     char path[64];  // relative to the output folder
@@ -22,7 +29,7 @@ typedef struct {
     int64_t count[FCT_SYNTH_SETS];
 } fct_synth_plan;
 
-extern const char *const fct_synth_set_names[FCT_SYNTH_SETS]; // "expression", "identity"
+extern const char *const fct_synth_set_names[FCT_SYNTH_SETS]; // "expression", "identity", "pairs"
 
 // ---- synth_plan.c. E_ARG for a spec out of range.
 fct_status fct_synth_plan_init(const fct_synth_spec *spec, fct_synth_plan *out);
@@ -44,7 +51,8 @@ void fct_face_draw(cairo_t *cr, const fct_face_person *person, const fct_face_sh
 fct_status
 fct_synth_folders_make(const fct_synth_plan *plan); // refuses a folder with something in it
 fct_status fct_synth_file_write(const char *folder, const char *path, const void *bytes, size_t n);
-fct_status fct_synth_labels_write(const fct_synth_plan *plan); // *_landmarks.json, *_au.csv
-void fct_synth_remove_all(const fct_synth_plan *plan);         // what a failed run has written
+fct_status
+fct_synth_labels_write(const fct_synth_plan *plan);    // *_landmarks.json, *_au.csv, pairs.txt
+void fct_synth_remove_all(const fct_synth_plan *plan); // what a failed run has written
 
 #endif

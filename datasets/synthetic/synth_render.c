@@ -11,8 +11,10 @@ struct fct_synth_canvas {
     uint8_t *rgb; // (S, S, 3)
 };
 
-// The counters of FCT_STREAM_SYNTH: pictures of the two sets, then people.
-enum { PEOPLE = FCT_SYNTH_SETS };
+// The counters of FCT_STREAM_SYNTH: pictures of the sets, and people. They stay what they are: the
+// same seed draws the same faces.
+static const uint32_t picture_counter[FCT_SYNTH_SETS] = { 0, 1, 3 };
+enum { PEOPLE = 2 };
 
 fct_status fct_synth_canvas_create(const fct_synth_spec *spec, fct_synth_canvas **out)
 {
@@ -80,7 +82,8 @@ fct_status fct_synth_canvas_draw(fct_synth_canvas *canvas, fct_synth_set set,
     fct_face_action action;
     fct_face_shape shape;
     fct_face_scene scene;
-    fct_rng_init(&rng, spec->seed, FCT_STREAM_SYNTH, (uint32_t)set, (uint64_t)picture->index);
+    fct_rng_init(&rng, spec->seed, FCT_STREAM_SYNTH, picture_counter[set],
+                 (uint64_t)picture->index);
     fct_rng_init(&who, spec->seed, FCT_STREAM_SYNTH, PEOPLE, (uint64_t)picture->person);
     fct_face_person_draw_lot(picture->person < 0 ? &rng : &who, &person);
     int expression = picture->expression;

@@ -48,6 +48,10 @@ static fct_status make_subfolders(const fct_synth_plan *plan)
         snprintf(name, sizeof name, "%04lld", (long long)person);
         FCT_TRY(make_folder(plan, fct_synth_set_names[FCT_SYNTH_IDENTITY], name));
     }
+    for (int64_t i = 0; i < plan->count[FCT_SYNTH_PAIRS]; i += FCT_SYNTH_PAIR_PICTURES) {
+        snprintf(name, sizeof name, "%04lld", (long long)plan->picture[FCT_SYNTH_PAIRS][i].person);
+        FCT_TRY(make_folder(plan, fct_synth_set_names[FCT_SYNTH_PAIRS], name));
+    }
     return FCT_OK;
 }
 
@@ -140,6 +144,25 @@ static fct_status write_units(const fct_synth_plan *plan, int set)
     return write_text(plan, name, &text);
 }
 
+// As LFW's: ten folds of other people each, in every fold first the pairs of one person, then those
+// of two.
+static fct_status write_pairs(const fct_synth_plan *plan)
+{
+    int64_t pairs = plan->spec->pairs, people = fct_synth_pair_people(plan->spec);
+    fct_text text = { 0 };
+    fct_text_add(&text, "%d\t%lld\n", FCT_SYNTH_FOLDS, (long long)pairs);
+    for (int64_t fold = 0; fold < FCT_SYNTH_FOLDS; fold++) {
+        int64_t first = plan->spec->identities + fold * people;
+        for (int64_t i = 0; i < pairs; i++)
+            fct_text_add(&text, "%04lld\t1\t2\n", (long long)(first + i));
+        for (int64_t i = 0; i < pairs; i++)
+            fct_text_add(&text, "%04lld\t%lld\t%04lld\t%lld\n", (long long)(first + i),
+                         (long long)(1 + i % 2), (long long)(first + (i + 1) % people),
+                         (long long)(1 + i / 2 % 2));
+    }
+    return write_text(plan, "pairs.txt", &text);
+}
+
 fct_status fct_synth_labels_write(const fct_synth_plan *plan)
 {
     for (int set = 0; set < FCT_SYNTH_SETS; set++) {
@@ -148,14 +171,14 @@ fct_status fct_synth_labels_write(const fct_synth_plan *plan)
         FCT_TRY(write_landmarks(plan, set));
         FCT_TRY(write_units(plan, set));
     }
-    return FCT_OK;
+    return plan->spec->pairs > 0 ? write_pairs(plan) : FCT_OK;
 }
 
 // The folder was empty when the run began, so these names are ours. The message of the failure
 // stays.
 void fct_synth_remove_all(const fct_synth_plan *plan)
 {
-    static const char *const suffix[] = { "", "_landmarks.json", "_au.csv" };
+    static const char *const suffix[] = { "", "_landmarks.json", "_au.csv", ".txt" };
     char why[4096], name[64], path[FCT_PATH_MAX];
     snprintf(why, sizeof why, "%s", fct_fail_text());
     for (int set = 0; set < FCT_SYNTH_SETS; set++) {

@@ -42,17 +42,22 @@ typedef enum {
     FCT_OP_CONV_FWD,        // x, w -> y                      PLAIN or ACT x; ACT y
     FCT_OP_CONV_BWD_DATA,   // dy, w -> dx
     FCT_OP_CONV_BWD_WEIGHT, // x, dy -> dw
-    FCT_OP_BN_FWD,          // x, gamma, beta, [z] -> y, mean, invstd, stat_mean, stat_var, [mask]
-    FCT_OP_BN_BWD,          // x, dy, gamma, mean, invstd, [mask] -> dx, dgamma, dbeta, [dz]
-    FCT_OP_BN_INFER,        // x, gamma, beta, run_mean, run_var, [z] -> y
-    FCT_OP_BN_SUM,     // x -> sums                      F64 (2, C): sum x, sum x^2 of this rank
-    FCT_OP_BN_APPLY,   // x, sums, gamma, beta, [z] -> y, mean, invstd, stat_mean, stat_var, [mask]
-    FCT_OP_BN_BWD_SUM, // x, dy, mean, invstd, [mask] -> sums, dgamma, dbeta   sums F64 (2, C)
-    FCT_OP_BN_BWD_APPLY,      // x, dy, gamma, mean, invstd, sums, [mask] -> dx, [dz]
+    // Batch norm; (p) stands for slope, of PReLU: it takes z's place, for the two exclude each
+    // other.
+    FCT_OP_BN_FWD,   // x, gamma, beta, [z|p] -> y, mean, invstd, stat_mean, stat_var, [mask]
+    FCT_OP_BN_BWD,   // x, dy, gamma, mean, invstd, [mask], [beta, p] -> dx, dgamma, dbeta, [dz|dp]
+    FCT_OP_BN_INFER, // x, gamma, beta, run_mean, run_var, [z|p] -> y
+    FCT_OP_BN_SUM,   // x -> sums                      F64 (2, C): sum x, sum x^2 of this rank
+    FCT_OP_BN_APPLY, // x, sums, gamma, beta, [z|p] -> y, mean, invstd, stat_mean, stat_var, [mask]
+    FCT_OP_BN_BWD_SUM, // x, dy, mean, invstd, [mask], [gamma, beta, p] -> sums F64 (2, C), dgamma,
+                       // dbeta, [dp]
+    FCT_OP_BN_BWD_APPLY,      // x, dy, gamma, mean, invstd, sums, [mask], [p] -> dx, [dz]
     FCT_OP_MAXPOOL_FWD,       // x -> y, index                  index U8 ACT like y
     FCT_OP_MAXPOOL_BWD,       // dy, index -> dx
     FCT_OP_AVGPOOL_FWD,       // x ACT (N,C,H,W) -> y PLAIN (N,C): the mean over H and W
     FCT_OP_AVGPOOL_BWD,       // dy -> dx
+    FCT_OP_FLATTEN,           // x ACT (N,C,H,W) -> y PLAIN (N,C*H*W), row-major
+    FCT_OP_UNFLATTEN,         // and back
     FCT_OP_LINEAR_FWD,        // x (N,I), w (O,I), [b (O)] -> y (N,O)    all PLAIN
     FCT_OP_LINEAR_BWD_DATA,   // dy, w -> dx
     FCT_OP_LINEAR_BWD_WEIGHT, // x, dy -> dw, [db]
@@ -80,6 +85,7 @@ typedef struct { // what to do: shapes in, shapes out, attributes
         struct {
             float eps, stat_weight;
             int relu, add; // y = relu(bn(x) + z)
+            int prelu;     // y = prelu(bn(x)): its slope (C) where negative; no relu, no add
             double count;
         } bn;
         struct {

@@ -52,11 +52,11 @@ fct_status fct_saver_wait(fct_saver *s);
 // before the first.
 double fct_saver_seconds(const fct_saver *s);
 
-// Not collective. Loads one part, every tensor's checksum verified. `path`: a step folder, or a
-// checkpoints/ or run folder (then its `last`; a damaged one is named and the one before it taken),
-// or "PATH/best" (never another instead). Names the folder taken in `taken` (FCT_PATH_MAX bytes).
-// E_ARG when that rank has no part; E_FORMAT names file, tensor and bytes that are damaged;
-// E_UNSUPPORTED when a newer facet wrote it.
+// Not collective. Loads one part, every tensor's checksum verified, and the other parts' files'.
+// `path`: a step folder, or a checkpoints/ or run folder (then its `last`; a damaged one is named
+// and the one before it taken), or "PATH/best" (never another instead). Names the folder taken in
+// `taken` (FCT_PATH_MAX bytes). E_ARG when that rank has no part; E_FORMAT names file, tensor and
+// bytes that are damaged; E_UNSUPPORTED when a newer facet wrote it.
 fct_status fct_checkpoint_load(const char *path, int rank, fct_blobs *out, char *taken);
 // Not collective. Of one rank's part the tensors whose names begin with `prefix`, each verified, as
 // above; `step_folder` is one, not a folder of them.
@@ -65,6 +65,8 @@ fct_status fct_checkpoint_load_some(const char *step_folder, int rank, const cha
 // Collective. The part of rank 0, the same on all ranks: rank 0 chooses, as above, and tells of
 // damage; the others load what it chose. An error is everybody's.
 fct_status fct_checkpoint_load_same(fct_comm *c, const char *path, fct_blobs *out, char *taken);
+// Not collective. How many parts a step folder has: of ranks 0 to *parts - 1.
+fct_status fct_checkpoint_parts(const char *step_folder, int *parts);
 // Not collective. COMMIT only: step and whether every part is there with its size and hash.
 fct_status fct_checkpoint_verify(const char *step_folder, int64_t *step);
 

@@ -14,7 +14,7 @@ typedef struct fct_params fct_params;
 typedef enum {
     FCT_PARAM_WEIGHT, // trained, decays
     FCT_PARAM_BIAS,   // trained; bias of a linear layer
-    FCT_PARAM_NORM,   // trained; batch norm's gamma and beta
+    FCT_PARAM_NORM,   // trained; batch norm's gamma and beta, PReLU's slope
     FCT_PARAM_SCALAR, // trained; log variances and the like
     FCT_PARAM_STAT    // running statistics; the "gradient" at its place is this step's statistic
 } fct_param_kind;
@@ -83,12 +83,19 @@ fct_node fct_graph_conv(fct_graph *g, const char *name, fct_node x, int channels
                         int stride, int pad);
 // y = bn(x), relu(bn(x)), relu(bn(x) + z): z = -1 when there is nothing to add.
 fct_node fct_graph_bn(fct_graph *g, const char *name, fct_node x, fct_node z, int relu);
+// y = prelu(bn(x)): PRELU.weight is the slope of each channel below zero, 0.25 at first.
+fct_node fct_graph_bn_prelu(fct_graph *g, const char *name, const char *prelu, fct_node x);
+// y = bn(x) of rows (N, C). fixed_scale: NAME.weight stays what it is, as arcface_torch's features.
+fct_node fct_graph_bn_rows(fct_graph *g, const char *name, fct_node x, int fixed_scale);
 // Windows as torch's: (side + 2 pad - kernel) / stride + 1; padding never is the maximum.
 fct_node fct_graph_maxpool(fct_graph *g, fct_node x, int kernel, int stride, int pad);
-fct_node fct_graph_avgpool(fct_graph *g, fct_node x);                                // (N, C)
+fct_node fct_graph_avgpool(fct_graph *g, fct_node x); // (N, C)
+fct_node fct_graph_flatten(fct_graph *g, fct_node x); // (N, C H W), row-major as torch's
 fct_node fct_graph_linear(fct_graph *g, const char *name, fct_node x, int features); // (N, O)
 // This linear layer starts as the constant `value`: weights 0, bias `value`, instead of at random.
 void fct_graph_initial_constant(fct_graph *g, fct_node linear, float value);
+// This convolution starts normal with this deviation.
+void fct_graph_initial_normal(fct_graph *g, fct_node conv, float deviation);
 // A trained vector outside the dataflow (log variances); its gradient comes by fct_params_set_grad.
 void fct_graph_scalar(fct_graph *g, const char *name, int n, float initial);
 // A trained matrix (rows, columns) outside the dataflow, which decays; initial values normal with

@@ -32,13 +32,19 @@ typedef struct {
     fct_params *params;   // replicated: the network's table, with "identity_head.weight" (C K, E)
 } fct_head_spec;
 
-typedef struct {             // of this rank's rows; every field may be added over steps and ranks
-    double loss;             // sum over labelled rows of the softmax loss
-    double count, right;     // labelled rows; those whose nearest class, without margin, is theirs
+// Of this rank's labelled rows; every field may be added over steps and ranks. The identity loss is
+// loss / count + triplet_weight * triplet / anchors, and its gradient is that. With sampled classes
+// all of it is over those that the step chose.
+typedef struct {
+    double loss;             // sum of the softmax losses
+    double count, right;     // rows; those whose nearest class, without margin, is theirs
     double triplet, anchors; // sum of the triplet losses, rows that had a positive and a negative
-    double spread;           // sum over rows of the variance of scale * cosine over the classes
+    double spread;           // sum of the variance of scale * cosine over the classes
 } fct_head_sums;
 
+// Not collective. What fct_head_bytes will say, nothing created: of `spec` neither backend nor
+// params are looked at. 0: fct_head_create will refuse it.
+size_t fct_head_plan_bytes(const fct_head_spec *spec);
 // Collective when sharded. E_ARG: sharded with fewer classes than ranks, sample out of range.
 fct_status fct_head_create(const fct_head_spec *spec, fct_head **out);
 void fct_head_destroy(fct_head *h); // NULL is fine; before the network's parameters
@@ -56,10 +62,14 @@ typedef struct {
 } fct_head_step;
 
 // Collective when sharded or with triplets, also for a rank without rows. embedding (N, E) as the
-// network gave it, label (N) -1 none. dembedding (N, E) is overwritten with
-// d(factor * sum / denominator); replicated: the weight's gradient is written into the network's
-// gradient buffer (this rank's share, not yet summed); sharded: it is kept (parts added up) for
-// fct_head_update. sums: added to. E_FORMAT: a label beyond the classes.
+// network gave it, label (N) -1 none. dembedding (N, E) is overwritten with d(factor * identity
+// loss), where the softmax part is over `denominator` rows and the triplets' over the batch's
+// anchors; replicated: the weight's gradient is written into the network's gradient buffer (this
+// rank's share, not yet summed); sharded: it is kept (parts added up by their share; part 0 begins
+// anew) for fct_head_update. sums: added to. Sampled classes are a function of (seed, step, class),
+// the batch's own always among them. NaN and Inf in embeddings or weights show in the loss.
+// E_FORMAT: a label beyond the classes; E_ARG: more rows than spec.rows, sampled and parts > 1.
+// What fails on one rank alone must be followed by fct_comm_cancel: the others wait.
 fct_status fct_head_train(fct_head *h, const fct_head_step *step, int64_t rows,
                           const float *embedding, const int64_t *label, float *dembedding,
                           fct_head_sums *sums);

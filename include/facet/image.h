@@ -14,6 +14,7 @@ typedef struct {
     // > 0: the picture ends inside its last row or column (a JPEG decoded smaller, whose side is no
     // multiple of the scale); fct_image_fit heeds it.
     double seen_height, seen_width;
+    int shrink; // > 1: a JPEG decoded so many times smaller
 } fct_image;
 
 typedef struct {

@@ -12,9 +12,9 @@ enum { FCT_ASKED_BY_NOBODY = 0, FCT_ASKED_BY_DEADLINE = -1 };
 // Not collective. The first of these signals ("SIGTERM") asks to stop; the same one again, or
 // SIGINT after any, leaves at once. The same signal within two seconds is the first one on another
 // way: Slurm sends it to every process, srun and mpirun forward it. NULL: SIGINT, SIGTERM, SIGUSR1
-// and SIGUSR2. A later call takes the place of an earlier one; who has asked by then has asked. A
-// reader of our output who leaves (SIGPIPE) ends nothing from here on. E_ARG names a signal that
-// cannot be used.
+// and SIGUSR2. A later call takes the place of an earlier one and begins another piece of work,
+// which may be left at once again; who has asked by then has asked. A reader of our output who
+// leaves (SIGPIPE) ends nothing from here on. E_ARG names a signal that cannot be used.
 fct_status fct_lifecycle_install(char *const *names, int n);
 // Not collective. The last checkpoint is being written: from now on only SIGINT leaves at once.
 void fct_lifecycle_saving(void);

@@ -14,7 +14,8 @@ void fct_log_set_level(fct_log_level level);
 // a failed write is ignored.
 fct_status fct_log_set_file(const char *path);
 // Not collective. Where rank 0 logs to: the closing message of a job may come from this rank, when
-// rank 0 cannot speak, and belongs there too.
+// rank 0 cannot speak, and belongs there too. The first path counts until NULL forgets it; not
+// while another thread may log.
 void fct_log_set_rank_0_file(const char *path);
 
 // Not collective, any thread. One line; no '\n' at its end.

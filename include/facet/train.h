@@ -23,6 +23,36 @@ typedef struct {
 // text. With overfit: E_DIVERGED when the pictures were not learned by heart in train.epochs.
 fct_status fct_train(const fct_train_spec *spec, int *stopped);
 
+// Where the time of a training step goes.
+typedef enum {
+    FCT_TIME_SAMPLER, // picture numbers and denominators of the global batch
+    FCT_TIME_DATA,    // waiting for the loader
+    FCT_TIME_FORWARD,
+    FCT_TIME_LOSS,
+    FCT_TIME_HEAD,     // the identity head, its exchange among the ranks included
+    FCT_TIME_BACKWARD, // gradients on their way meanwhile included
+    FCT_TIME_RANKS,    // waiting for the other ranks: words, gradients, sums
+    FCT_TIME_OPTIM,    // norm and update
+    FCT_TIME_REST,
+    FCT_TIMES
+} fct_time;
+const char *fct_time_key(int what);   // "forward"
+const char *fct_time_about(int what); // in words
+
+typedef struct {
+    int64_t steps, warmup; // measured, and before these
+} fct_step_bench_spec;
+typedef struct { // seconds are means over steps and ranks
+    int ranks, threads;
+    int64_t batch, persons, steps; // pictures of a step; classes of the identity head, 0: none
+    double step_s, step_median_s, pictures_per_s, part_s[FCT_TIMES];
+    double sampler_batch_s; // a global batch of the sampler, over one whole epoch, on rank 0
+    double loss;            // of the last step
+} fct_step_bench;
+// Collective. Takes steps as fct_train would, from new weights, and writes nothing.
+fct_status fct_step_bench_run(const fct_train_spec *spec, const fct_step_bench_spec *b,
+                              fct_step_bench *out);
+
 typedef struct {
     const char *checkpoint; // step folder, checkpoints folder or run folder
     const char *data;       // packed set
@@ -38,5 +68,21 @@ typedef struct {
 // Collective. Evaluates a checkpoint on a packed set, each picture once; the report goes to
 // `report` on rank 0.
 fct_status fct_eval(const fct_eval_spec *spec, fct_text *report);
+
+typedef struct {
+    const char *checkpoint;      // step folder, checkpoints folder or run folder
+    const char *set;             // .bin, packed folder or shard
+    const char *split, *pairs;   // as fct_pair_set_spec's, or NULL
+    const char *roc, *distances; // csv files to write, or NULL
+    const char *backend;         // "auto", "cpu", "ref"
+    int64_t batch;               // pictures of one rank at a time
+    int threads, workers;
+    int json;
+    fct_comm *comm;
+} fct_verify_spec;
+
+// Collective. Verifies faces with a checkpoint's embedding: every picture of the pairs and its
+// mirror image once; the report goes to `report` on rank 0.
+fct_status fct_verify(const fct_verify_spec *spec, fct_text *report);
 
 #endif

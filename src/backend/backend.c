@@ -63,6 +63,8 @@ const char *fct_op_name(fct_op op)
         [FCT_OP_MAXPOOL_BWD] = "maxpool_bwd",
         [FCT_OP_AVGPOOL_FWD] = "avgpool_fwd",
         [FCT_OP_AVGPOOL_BWD] = "avgpool_bwd",
+        [FCT_OP_FLATTEN] = "flatten",
+        [FCT_OP_UNFLATTEN] = "unflatten",
         [FCT_OP_LINEAR_FWD] = "linear_fwd",
         [FCT_OP_LINEAR_BWD_DATA] = "linear_bwd_data",
         [FCT_OP_LINEAR_BWD_WEIGHT] = "linear_bwd_weight",

@@ -176,8 +176,31 @@ static fct_status sign_conv(const fct_op_desc *d, signature *s)
     return FCT_OK;
 }
 
+int fct_op_bn_has_mask(const fct_op_desc *d)
+{
+    return d->attr.bn.relu || d->attr.bn.prelu;
+}
+
+static fct_status check_activation(const fct_op_desc *d)
+{
+    if (d->attr.bn.prelu != (d->attr.bn.prelu != 0) ||
+        (d->attr.bn.prelu && (d->attr.bn.relu || d->attr.bn.add)))
+        return FCT_FAIL(FCT_E_ARG, "%s: prelu goes with neither relu nor a summand",
+                        fct_op_name(d->op));
+    return FCT_OK;
+}
+
+// What PReLU's gradient takes beside the mask: gamma, beta and the slope, where not there already.
+static int bn_bwd_prelu_vectors(const fct_op_desc *d)
+{
+    if (!d->attr.bn.prelu)
+        return 0;
+    return d->op == FCT_OP_BN_BWD_SUM ? 3 : d->op == FCT_OP_BN_BWD ? 2 : 1;
+}
+
 static fct_status sign_bn_fwd(const fct_op_desc *d, signature *s)
 {
+    FCT_TRY(check_activation(d));
     fct_plane_dims v = fct_op_plane_dims(d);
     expected x = act(FCT_F32, v.n, v.c, v.h, v.w), per_channel = vector(v.c);
     add_in(s, x);
@@ -188,7 +211,7 @@ static fct_status sign_bn_fwd(const fct_op_desc *d, signature *s)
     if (d->op == FCT_OP_BN_APPLY)
         add_in(s, matrix(FCT_F64, 2, v.c));
     int n_vectors = d->op == FCT_OP_BN_INFER ? 4 : 2;
-    for (int i = 0; i < n_vectors; i++)
+    for (int i = 0; i < n_vectors + d->attr.bn.prelu; i++)
         add_in(s, per_channel);
     if (d->attr.bn.add)
         add_in(s, x);
@@ -197,13 +220,14 @@ static fct_status sign_bn_fwd(const fct_op_desc *d, signature *s)
         return FCT_OK;
     for (int i = 0; i < 4; i++)
         add_out(s, per_channel);
-    if (d->attr.bn.relu)
+    if (fct_op_bn_has_mask(d))
         add_out(s, act(FCT_BIT, v.n, v.c, v.h, v.w));
     return FCT_OK;
 }
 
 static fct_status sign_bn_bwd(const fct_op_desc *d, signature *s)
 {
+    FCT_TRY(check_activation(d));
     fct_plane_dims v = fct_op_plane_dims(d);
     expected x = act(FCT_F32, v.n, v.c, v.h, v.w), per_channel = vector(v.c);
     expected sums = matrix(FCT_F64, 2, v.c);
@@ -215,12 +239,14 @@ static fct_status sign_bn_bwd(const fct_op_desc *d, signature *s)
     add_in(s, per_channel);
     if (d->op == FCT_OP_BN_BWD_APPLY)
         add_in(s, sums);
-    if (d->attr.bn.relu)
+    if (fct_op_bn_has_mask(d))
         add_in(s, act(FCT_BIT, v.n, v.c, v.h, v.w));
+    for (int i = 0; i < bn_bwd_prelu_vectors(d); i++)
+        add_in(s, per_channel);
     add_out(s, d->op == FCT_OP_BN_BWD_SUM ? sums : x);
     if (d->op != FCT_OP_BN_BWD_APPLY) {
-        add_out(s, per_channel);
-        add_out(s, per_channel);
+        for (int i = 0; i < 2 + d->attr.bn.prelu; i++)
+            add_out(s, per_channel);
     }
     if (d->attr.bn.add && d->op != FCT_OP_BN_BWD_SUM)
         add_out(s, x);
@@ -245,6 +271,17 @@ static fct_status sign_pool(const fct_op_desc *d, signature *s)
         add_out(s, y);
     else if (max)
         add_in(s, y);
+    return FCT_OK;
+}
+
+static fct_status sign_flatten(const fct_op_desc *d, signature *s)
+{
+    int forward = d->op == FCT_OP_FLATTEN;
+    const fct_shape *x = forward ? &d->in[0] : &d->out[0];
+    expected picture = act(FCT_F32, x->dim[0], x->dim[1], x->dim[2], x->dim[3]);
+    expected row = matrix(FCT_F32, x->dim[0], x->dim[1] * x->dim[2] * x->dim[3]);
+    add_in(s, forward ? picture : row);
+    add_out(s, forward ? row : picture);
     return FCT_OK;
 }
 
@@ -308,6 +345,8 @@ static const signer sign[FCT_OP_COUNT] = {
     [FCT_OP_MAXPOOL_BWD] = sign_pool,
     [FCT_OP_AVGPOOL_FWD] = sign_pool,
     [FCT_OP_AVGPOOL_BWD] = sign_pool,
+    [FCT_OP_FLATTEN] = sign_flatten,
+    [FCT_OP_UNFLATTEN] = sign_flatten,
     [FCT_OP_LINEAR_FWD] = sign_linear,
     [FCT_OP_LINEAR_BWD_DATA] = sign_linear,
     [FCT_OP_LINEAR_BWD_WEIGHT] = sign_linear,

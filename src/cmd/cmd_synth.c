@@ -10,7 +10,8 @@
 
 typedef struct {
     const char *output, *layout;
-    int64_t expression, identities, per_identity, seed, size, quality, landmarks, classes, threads;
+    int64_t expression, identities, per_identity, pairs, seed, size, quality, landmarks, classes,
+        threads;
     double difficulty;
     int quiet;
 } synth_args;
@@ -28,6 +29,7 @@ static fct_synth_spec spec_of(const synth_args *a)
         .expression = a->expression,
         .identities = a->identities,
         .per_identity = a->per_identity,
+        .pairs = a->pairs,
         .numeric_folders = strcmp(a->layout, "numeric") == 0,
         .classes = (int)a->classes,
         .landmarks = (int)a->landmarks,
@@ -56,9 +58,13 @@ static fct_status draw(const synth_args *a)
     fct_synth_spec spec = spec_of(a);
     FCT_TRY(fct_synth(&spec));
     double spent_s = fct_clock_s() - start_s;
-    long long drawn = (long long)(a->expression + a->identities * a->per_identity);
+    long long people = 10 * (long long)fct_synth_pair_people(&spec);
+    long long drawn = (long long)(a->expression + a->identities * a->per_identity) + 2 * people;
     print_set(a->output, "expression", a->expression, a->classes, "classes");
     print_set(a->output, "identity", a->identities * a->per_identity, a->identities, "people");
+    print_set(a->output, "pairs", 2 * people, people, "people");
+    if (a->pairs > 0)
+        printf("%s/pairs.txt  %lld pairs\n", a->output, 20 * (long long)a->pairs);
     if (!a->quiet)
         fprintf(stderr, "synth: %lld pictures in %.1f s, %.0f/s\n", drawn, spent_s,
                 (double)drawn / (spent_s > 0 ? spent_s : 1e-9));
@@ -87,6 +93,9 @@ int fct_cmd_synth(int argc, char **argv)
         { "--identities", FCT_ARG_INT, &a.identities, "N", 0, 1e7,
           "people in identity/, a folder for each (CASIA-WebFace's layout)" },
         { "--per-identity", FCT_ARG_INT, &a.per_identity, "M", 1, 1000, "pictures of each person" },
+        { "--pairs", FCT_ARG_INT, &a.pairs, "N", 0, 1e5,
+          "verification pairs of each kind in each of ten folds: pairs/ and LFW's pairs.txt, of "
+          "people who are not in identity/" },
         { "--seed", FCT_ARG_INT, &a.seed, "S", 0, 9e15, "the same seed draws the same bytes" },
         { "--size", FCT_ARG_INT, &a.size, "PIXELS", 32, 1024, "height and width of a picture" },
         { "--quality", FCT_ARG_INT, &a.quality, "Q", 1, 100, "of the JPEG files" },

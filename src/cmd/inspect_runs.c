@@ -8,105 +8,11 @@
 #include <string.h>
 
 #include "cmd_inspect.h"
-#include "facet/log.h"
-#include "facet/options.h"
-#include "facet/path.h"
-#include "run_metrics.h"
+#include "runs.h"
 
-enum { MOST_RUNS = 4096, MOST_KEYS = 12, MOST_LINES = 1024, MOST_CONFIG_BYTES = 1 << 20 };
+enum { MOST_KEYS = 12 }; // that have a column
 
-typedef struct {
-    char path[FCT_PATH_MAX];
-    const char *name; // the path's end
-    fct_text config;  // as fct_options_print writes it, cut into lines; empty when there is none
-    char *line[MOST_LINES]; // the same ones in all runs
-    int lines;
-    int64_t epochs; // to train
-    fct_run_metrics metrics;
-    const char *state;
-} run;
-
-typedef struct {
-    int n, keys;
-    run *run;
-    char key[MOST_KEYS][96];
-    int line[MOST_KEYS]; // of the configuration
-    int more_keys;       // that differ beside these
-} runs;
-
-// ---- reading
-
-static int cut_lines(fct_text *text, char **line)
-{
-    int n = 0;
-    for (char *at = text->data; at && *at && n < MOST_LINES;) {
-        line[n++] = at;
-        at += strcspn(at, "\n");
-        if (*at)
-            *at++ = 0;
-    }
-    return n;
-}
-
-static fct_status read_config(run *r)
-{
-    char file[FCT_PATH_MAX], *text;
-    fct_options *o = NULL;
-    FCT_TRY(fct_path_join(file, r->path, "config.cfg"));
-    if (!fct_path_is_file(file))
-        return FCT_OK;
-    FCT_TRY(fct_path_read(file, MOST_CONFIG_BYTES, &text, NULL));
-    fct_status status = fct_options_parse(text, file, &o);
-    free(text);
-    FCT_TRY(status);
-    r->epochs = o->train_epochs;
-    fct_options_print(o, &r->config);
-    fct_options_destroy(o);
-    r->lines = cut_lines(&r->config, r->line);
-    return r->config.failed ? FCT_FAIL_NOMEM(1, file) : FCT_OK;
-}
-
-static const char *state_of(const run *r)
-{
-    char last[FCT_PATH_MAX];
-    if (r->epochs > 0 && r->metrics.rows >= r->epochs)
-        return "done";
-    if (r->metrics.rows > 0 ||
-        (fct_path_join(last, r->path, "checkpoints/last") == FCT_OK && fct_path_is_file(last)))
-        return "unfinished";
-    return "not begun";
-}
-
-// A run that cannot be read is a row that says so: the others are still worth a table.
-static void read_run(run *r)
-{
-    const char *slash = strrchr(r->path, '/');
-    r->name = slash ? slash + 1 : r->path;
-    if (read_config(r) == FCT_OK && fct_run_metrics_read(r->path, &r->metrics) == FCT_OK) {
-        r->state = state_of(r);
-        return;
-    }
-    FCT_WARN("%s", fct_fail_text());
-    fct_run_metrics_release(&r->metrics);
-    r->metrics = (fct_run_metrics){ 0 };
-    r->state = "unreadable";
-}
-
-static fct_status add_run(runs *all, const char *path)
-{
-    if (all->n == MOST_RUNS)
-        return FCT_FAIL(FCT_E_ARG, "more than %d runs", MOST_RUNS);
-    run *more = realloc(all->run, (size_t)(all->n + 1) * sizeof *more);
-    if (!more)
-        return FCT_FAIL_NOMEM(sizeof *more, path);
-    all->run = more;
-    run *r = &more[all->n++];
-    *r = (run){ 0 };
-    FCT_TRY(fct_path_join(r->path, path, ""));
-    for (size_t n = strlen(r->path); n > 1 && r->path[n - 1] == '/';)
-        r->path[--n] = 0;
-    return FCT_OK;
-}
+// ---- which runs
 
 static int is_visible(const struct dirent *entry)
 {
@@ -115,7 +21,7 @@ static int is_visible(const struct dirent *entry)
 
 // Every run right inside `path`, by name; how many (-1: no folder). With `all` NULL the first will
 // do.
-static fct_status find_runs(const char *path, runs *all, int *found)
+static fct_status find_runs(const char *path, fct_runs *all, int *found)
 {
     struct dirent **entry;
     char inside[FCT_PATH_MAX];
@@ -129,7 +35,7 @@ static fct_status find_runs(const char *path, runs *all, int *found)
             fct_path_join(inside, path, entry[i]->d_name) == FCT_OK && fct_path_is_folder(inside) &&
             fct_inspect_is_run(inside)) {
             ++*found;
-            status = all ? add_run(all, inside) : FCT_OK;
+            status = all ? fct_runs_add(all, inside) : FCT_OK;
         }
         free(entry[i]);
     }
@@ -144,12 +50,12 @@ int fct_inspect_is_sweep(const char *path)
            find_runs(path, NULL, &found) == FCT_OK && found > 0;
 }
 
-static fct_status collect(char *const *path, int n, runs *all)
+static fct_status collect(char *const *path, int n, fct_runs *all)
 {
     for (int i = 0; i < n; i++) {
         int found = 0;
         if (fct_inspect_is_run(path[i]))
-            FCT_TRY(add_run(all, path[i]));
+            FCT_TRY(fct_runs_add(all, path[i]));
         else if (fct_path_is_folder(path[i]))
             FCT_TRY(find_runs(path[i], all, &found));
         if (!fct_inspect_is_run(path[i]) && found == 0)
@@ -158,73 +64,13 @@ static fct_status collect(char *const *path, int n, runs *all)
                             "inspected as runs, in one table",
                             path[i]);
     }
-    for (int i = 0; i < all->n; i++)
-        read_run(&all->run[i]);
+    fct_runs_read(all);
     return FCT_OK;
-}
-
-// ---- options that differ
-
-// The value in "    field = value;", without quotes; "" when the run has no configuration.
-static void value_of(const run *r, int line, char out[64])
-{
-    out[0] = 0;
-    if (line >= r->lines)
-        return;
-    const char *at = strstr(r->line[line], " = ");
-    if (!at)
-        return;
-    at += 3;
-    int n = (int)strlen(at) - 1, quoted = n > 1 && at[0] == '"';
-    snprintf(out, 64, "%.*s", n - 2 * quoted, at + quoted);
-}
-
-static int differs(const runs *all, const run *first, int line)
-{
-    for (int i = 0; i < all->n; i++)
-        if (all->run[i].lines == first->lines &&
-            strcmp(all->run[i].line[line], first->line[line]) != 0)
-            return 1;
-    return 0;
-}
-
-static void find_keys(runs *all)
-{
-    const run *first = all->run;
-    char section[48] = "";
-    while (first < all->run + all->n - 1 && first->lines == 0)
-        first++;
-    for (int line = 0; line < first->lines; line++) {
-        const char *text = first->line[line];
-        if (text[0] != ' ') {
-            snprintf(section, sizeof section, "%.*s", (int)strcspn(text, " "), text);
-            continue;
-        }
-        text += strspn(text, " ");
-        int n = (int)strcspn(text, " ");
-        if (!differs(all, first, line) || (!strcmp(section, "run") && !strncmp(text, "dir ", 4)))
-            continue;
-        if (all->keys == MOST_KEYS) {
-            all->more_keys++;
-            continue;
-        }
-        snprintf(all->key[all->keys], sizeof all->key[0], "%s.%.40s", section, text);
-        all->key[all->keys][strlen(section) + 1 + (size_t)(n < 40 ? n : 40)] = 0;
-        all->line[all->keys++] = line;
-    }
 }
 
 // ---- as JSON
 
-static void add_number(fct_text *out, double x)
-{
-    if (isfinite(x))
-        fct_text_add(out, "%.9g", x);
-    else
-        fct_text_add(out, "null");
-}
-
-static void run_json(const runs *all, const run *r, fct_text *out)
+static void run_json(const fct_runs *all, const fct_run *r, fct_text *out)
 {
     const fct_run_metrics *m = &r->metrics;
     fct_text_add(out, "{\"path\":");
@@ -232,8 +78,8 @@ static void run_json(const runs *all, const run *r, fct_text *out)
     fct_text_add(out, ",\"state\":\"%s\",\"epochs\":%d,\"of\":%lld,\"values\":{", r->state, m->rows,
                  (long long)r->epochs);
     for (int k = 0; k < all->keys; k++) {
-        char value[64];
-        value_of(r, all->line[k], value);
+        char value[FCT_RUN_VALUE];
+        fct_run_value(all, r, k, value);
         fct_text_add(out, "%s", k ? "," : "");
         fct_text_add_json(out, all->key[k]);
         fct_text_add(out, ":");
@@ -242,7 +88,7 @@ static void run_json(const runs *all, const run *r, fct_text *out)
     fct_text_add(out, "},\"last\":{");
     for (int k = 0; k < FCT_METRICS_BEST && m->best[k].name; k++) {
         fct_text_add(out, "%s\"%s\":", k ? "," : "", m->best[k].name);
-        add_number(out, fct_run_metrics_last(m, m->best[k].name));
+        fct_runs_add_number(out, fct_run_metrics_last(m, m->best[k].name));
     }
     fct_text_add(out, "},\"best\":{");
     for (int k = 0; k < FCT_METRICS_BEST && m->best[k].name; k++) {
@@ -255,7 +101,7 @@ static void run_json(const runs *all, const run *r, fct_text *out)
     fct_text_add(out, "}}");
 }
 
-static void all_json(const runs *all, fct_text *out)
+static void all_json(const fct_runs *all, fct_text *out)
 {
     fct_text_add(out, "{\"kind\":\"runs\",\"keys\":[");
     for (int k = 0; k < all->keys; k++) {
@@ -281,13 +127,13 @@ static void best_cell(const fct_run_metrics *m, int k, double factor, const char
         snprintf(out, CELL, "%.4g%s (%s)", factor * m->best[k].value, unit, m->best[k].epoch);
 }
 
-static void fill_row(const runs *all, const run *r, char cell[COLUMNS][CELL])
+static void fill_row(const fct_runs *all, const fct_run *r, char cell[COLUMNS][CELL])
 {
     double accuracy = fct_run_metrics_last(&r->metrics, "val_expr_acc");
     memset(cell, 0, sizeof(char[COLUMNS][CELL]));
     snprintf(cell[0], CELL, "%.*s", CELL - 1, r->name);
     for (int k = 0; k < all->keys; k++)
-        value_of(r, all->line[k], cell[1 + k]);
+        fct_run_value(all, r, k, cell[1 + k]);
     snprintf(cell[STATE], CELL, "%s", r->state);
     snprintf(cell[EPOCHS], CELL, "%d/%lld", r->metrics.rows, (long long)r->epochs);
     if (isfinite(accuracy))
@@ -309,7 +155,7 @@ static void add_row(char cell[COLUMNS][CELL], const int *width, fct_text *out)
     fct_text_add(out, "%.*s\n", n, line);
 }
 
-static void all_text(const runs *all, fct_text *out)
+static void all_text(const fct_runs *all, fct_text *out)
 {
     static const char *const heads[] = {
         "state", "epochs", "last acc", "best acc (epoch)", "best NME (epoch)", "best loss (epoch)"
@@ -340,19 +186,15 @@ static void all_text(const runs *all, fct_text *out)
 
 fct_status fct_inspect_runs(char *const *path, int n, int is_json, fct_text *out)
 {
-    runs all = { 0 };
+    fct_runs all = { 0 };
     fct_status status = collect(path, n, &all);
     if (status == FCT_OK) {
-        find_keys(&all);
+        fct_runs_find_keys(&all, MOST_KEYS, NULL);
         if (is_json)
             all_json(&all, out);
         else
             all_text(&all, out);
     }
-    for (int i = 0; i < all.n; i++) {
-        fct_run_metrics_release(&all.run[i].metrics);
-        fct_text_release(&all.run[i].config);
-    }
-    free(all.run);
+    fct_runs_release(&all);
     return status;
 }

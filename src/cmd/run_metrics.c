@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// metrics.csv of a run: its last row, and the best epochs.
+// metrics.csv of a run: its numbers, its last row, and the best epochs.
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -47,6 +47,22 @@ static void look_for_best(fct_run_metrics *m, char **field)
     }
 }
 
+static fct_status keep_row(fct_run_metrics *m, char **field)
+{
+    size_t n = (size_t)m->columns, bytes = (size_t)(m->rows + 1) * n * sizeof *m->value;
+    double *more = realloc(m->value, bytes);
+    if (!more)
+        return FCT_FAIL_NOMEM(bytes, "metrics.csv");
+    m->value = more;
+    double *row = m->value + (size_t)m->rows * n;
+    for (size_t i = 0; i < n; i++)
+        if (fct_text_to_f64(field[i], &row[i]) != FCT_OK)
+            row[i] = (double)NAN;
+    m->rows++;
+    memcpy(m->last, field, n * sizeof *field);
+    return FCT_OK;
+}
+
 static fct_status parse_rows(const char *file, fct_run_metrics *m)
 {
     char *rest = m->text, *field[FCT_METRICS_COLUMNS];
@@ -66,8 +82,7 @@ static fct_status parse_rows(const char *file, fct_run_metrics *m)
         if (n != m->columns)
             return FCT_FAIL(FCT_E_FORMAT, "%s:%d: %d fields, the first line has %d", file, line, n,
                             m->columns);
-        m->rows++;
-        memcpy(m->last, field, sizeof field);
+        FCT_TRY(keep_row(m, field));
         look_for_best(m, field);
     }
     return FCT_OK;
@@ -91,7 +106,9 @@ fct_status fct_run_metrics_read(const char *run, fct_run_metrics *out)
 void fct_run_metrics_release(fct_run_metrics *m)
 {
     free(m->text);
+    free(m->value);
     m->text = NULL;
+    m->value = NULL;
 }
 
 double fct_run_metrics_last(const fct_run_metrics *m, const char *column)
@@ -99,4 +116,10 @@ double fct_run_metrics_last(const fct_run_metrics *m, const char *column)
     double x;
     int k = column_of(m, column);
     return m->rows > 0 && k >= 0 && fct_text_to_f64(m->last[k], &x) == FCT_OK ? x : (double)NAN;
+}
+
+const double *fct_run_metrics_column(const fct_run_metrics *m, const char *column)
+{
+    int k = column_of(m, column);
+    return m->rows > 0 && k >= 0 ? m->value + k : NULL;
 }

@@ -43,7 +43,9 @@ fct_status fct_log_set_file(const char *path)
 
 void fct_log_set_rank_0_file(const char *path)
 {
-    if (atomic_load(&has_rank_0_log) || strlen(path) >= sizeof rank_0_log)
+    if (!path)
+        atomic_store(&has_rank_0_log, 0);
+    if (!path || atomic_load(&has_rank_0_log) || strlen(path) >= sizeof rank_0_log)
         return;
     memcpy(rank_0_log, path, strlen(path) + 1);
     atomic_store(&has_rank_0_log, 1);

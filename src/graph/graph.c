@@ -6,6 +6,8 @@
 
 #include "graph_internal.h"
 
+static const float prelu_slope = 0.25f; // torch's
+
 fct_status fct_graph_create(fct_params *p, const fct_graph_spec *spec, fct_graph **out)
 {
     if (spec->batch < 1 || spec->global_batch < spec->batch)
@@ -136,6 +138,32 @@ fct_node fct_graph_bn(fct_graph *g, const char *name, fct_node x, fct_node z, in
     return add(g, name, n);
 }
 
+// The slope belongs to the batch norm's node, whose passes apply it.
+fct_node fct_graph_bn_prelu(fct_graph *g, const char *name, const char *prelu, fct_node x)
+{
+    fct_node_info n = { .kind = FCT_NODE_BN, .n_in = 1, .in = { x }, .prelu = 1 };
+    const fct_node at = add(g, name, n);
+    if (at < 0)
+        return -1;
+    fct_param slope = { .kind = FCT_PARAM_NORM, .initial = prelu_slope };
+    slope.shape = fct_shape_vector(FCT_F32, g->node[at].shape.dim[1]);
+    const fct_status status = fct_node_param_of(g, &g->node[at], prelu, "weight", slope);
+    stick(g, status);
+    return status == FCT_OK ? at : -1;
+}
+
+fct_node fct_graph_bn_rows(fct_graph *g, const char *name, fct_node x, int fixed_scale)
+{
+    fct_node_info n = { .kind = FCT_NODE_BN, .n_in = 1, .fixed_scale = fixed_scale };
+    n.in[0] = add(g, name, (fct_node_info){ .kind = FCT_NODE_UNFLATTEN, .n_in = 1, .in = { x } });
+    return fct_graph_flatten(g, add(g, name, n));
+}
+
+fct_node fct_graph_flatten(fct_graph *g, fct_node x)
+{
+    return add(g, "flatten", (fct_node_info){ .kind = FCT_NODE_FLATTEN, .n_in = 1, .in = { x } });
+}
+
 fct_node fct_graph_maxpool(fct_graph *g, fct_node x, int kernel, int stride, int pad)
 {
     fct_node_info n = { .kind = FCT_NODE_MAXPOOL, .n_in = 1, .in = { x } };
@@ -167,6 +195,16 @@ void fct_graph_initial_constant(fct_graph *g, fct_node linear, float value)
         p->fan_in = 0;
         p->initial = i ? value : 0;
     }
+}
+
+// Through the fan that gives this deviation: sqrt(2 / fan_out).
+void fct_graph_initial_normal(fct_graph *g, fct_node conv, float deviation)
+{
+    if (g->status != FCT_OK)
+        return;
+    FCT_ASSERT(conv >= 0 && conv < g->n_nodes && g->node[conv].kind == FCT_NODE_CONV);
+    g->params->table[g->node[conv].param[0]].fan_out =
+        (float)(2 / ((double)deviation * (double)deviation));
 }
 
 void fct_graph_scalar(fct_graph *g, const char *name, int n, float initial)

@@ -32,10 +32,12 @@ typedef enum {
     FCT_NODE_MAXPOOL,
     FCT_NODE_AVGPOOL,
     FCT_NODE_LINEAR,
+    FCT_NODE_FLATTEN,
+    FCT_NODE_UNFLATTEN,
     FCT_NODE_COUNT
 } fct_node_kind;
 
-enum { FCT_NODE_PARAMS = 4, FCT_BN_GAMMA = 0, FCT_BN_BETA, FCT_BN_MEAN, FCT_BN_VAR };
+enum { FCT_NODE_PARAMS = 5, FCT_BN_GAMMA = 0, FCT_BN_BETA, FCT_BN_MEAN, FCT_BN_VAR, FCT_BN_SLOPE };
 
 typedef struct {
     fct_node_kind kind;
@@ -46,14 +48,15 @@ typedef struct {
     int n_params, param[FCT_NODE_PARAMS];
     int is_frozen;
     // attributes of the kind
-    int channels, kernel, stride, pad, relu;
+    int channels, kernel, stride, pad;
+    int relu, prelu, fixed_scale; // BN
     float mean[3], std[3];
     // made by compile
     int needs_grad, consumers;
     int value;              // -1 before
     int grad;               // value of the gradient so far; -1: none yet
     int batch_mean, invstd; // BN that trains
-    int mask;               // BN: where relu let through; MAXPOOL: index of the maximum; -1: none
+    int mask; // BN: where relu or prelu let through; MAXPOOL: index of the maximum; -1: none
 } fct_node_info;
 
 // One piece of memory in the arena, from the instruction that writes it to the last that reads it.
@@ -135,11 +138,18 @@ typedef struct {
     void (*backward)(fct_graph *g, fct_node at); // NULL: nothing flows back
 } fct_node_row;
 const fct_node_row *fct_node_row_of(fct_node_kind kind);
-// For infer: adds or finds the parameter NODE.leaf; refuses what is not (N, C, H, W).
+// For infer: adds or finds the parameter NODE.leaf, or OWNER.leaf; refuses what is not (N, C, H,
+// W).
 fct_status fct_node_param(fct_graph *g, fct_node_info *n, const char *leaf, fct_param like);
+fct_status fct_node_param_of(fct_graph *g, fct_node_info *n, const char *owner, const char *leaf,
+                             fct_param like);
+int fct_node_param_is_frozen(const fct_node_info *n, int k); // whole nodes, and fixed scales
 fct_status fct_node_need_image(const fct_graph *g, const fct_node_info *n);
 fct_shape fct_shape_like(fct_dtype dtype, const fct_shape *s); // an activation of the same size
 fct_shape fct_shape_vector(fct_dtype dtype, int64_t n);
+
+// ---- op_rows.c
+extern const fct_node_row fct_row_linear, fct_row_flatten, fct_row_unflatten;
 
 // ---- op_bn.c
 fct_status fct_bn_infer(fct_graph *g, fct_node_info *n);

@@ -14,15 +14,27 @@ fct_shape fct_shape_vector(fct_dtype dtype, int64_t n)
     return fct_shape_make(dtype, FCT_PLAIN, 1, &n);
 }
 
+int fct_node_param_is_frozen(const fct_node_info *n, int k)
+{
+    return n->is_frozen || (n->fixed_scale && k == FCT_BN_GAMMA);
+}
+
 fct_status fct_node_param(fct_graph *g, fct_node_info *n, const char *leaf, fct_param like)
 {
-    snprintf(like.name, sizeof like.name, "%s.%s", n->name, leaf);
-    like.frozen = n->is_frozen;
+    return fct_node_param_of(g, n, n->name, leaf, like);
+}
+
+fct_status fct_node_param_of(fct_graph *g, fct_node_info *n, const char *owner, const char *leaf,
+                             fct_param like)
+{
+    if (snprintf(like.name, sizeof like.name, "%s.%s", owner, leaf) >= (int)sizeof like.name)
+        return FCT_FAIL(FCT_E_ARG, "parameter %s.%s: the name is too long", owner, leaf);
+    like.frozen = fct_node_param_is_frozen(n, n->n_params);
     int index;
     FCT_TRY(fct_params_add(g->params, &like, &index));
     fct_param *have = &g->params->table[index];
     if (g->spec.training)
-        have->frozen |= n->is_frozen;
+        have->frozen |= like.frozen;
     for (int i = 0; i < g->n_nodes; i++)
         for (int k = 0; k < g->node[i].n_params; k++)
             if (g->node[i].param[k] == index)
@@ -189,60 +201,24 @@ static void avgpool_backward(fct_graph *g, fct_node at)
     fct_grad_contribute(g, n->in[0], fct_instr_new(g, i, g->node[n->in[0]].shape));
 }
 
-// ---- linear: y (N, O) = x (N, I) w^T + b
-
-static fct_status linear_infer(fct_graph *g, fct_node_info *n)
-{
-    const fct_shape *x = &g->node[n->in[0]].shape;
-    if (x->ndim != 2 || n->channels < 1)
-        return FCT_FAIL(FCT_E_ARG, "node %s needs (N, features) and at least 1 output", n->name);
-    n->shape = fct_shape_make(FCT_F32, FCT_PLAIN, 2, FCT_DIMS(x->dim[0], n->channels));
-    fct_param p = { .kind = FCT_PARAM_WEIGHT, .fan_in = (float)x->dim[1] };
-    p.shape = fct_shape_make(FCT_F32, FCT_PLAIN, 2, FCT_DIMS(n->channels, x->dim[1]));
-    FCT_TRY(fct_node_param(g, n, "weight", p));
-    p.kind = FCT_PARAM_BIAS;
-    p.shape = fct_shape_vector(FCT_F32, n->channels);
-    return fct_node_param(g, n, "bias", p);
-}
-
-static void linear_forward(fct_graph *g, fct_node at)
-{
-    fct_node_info *n = &g->node[at];
-    fct_instr *i = fct_instr_add(g, FCT_OP_LINEAR_FWD, at);
-    fct_instr_in(g, i, FCT_REF_VALUE, g->node[n->in[0]].value);
-    fct_instr_in(g, i, FCT_REF_WEIGHT, n->param[0]);
-    fct_instr_in(g, i, FCT_REF_WEIGHT, n->param[1]);
-    n->value = fct_instr_new(g, i, n->shape);
-}
-
-static void linear_backward(fct_graph *g, fct_node at)
-{
-    fct_node_info *n = &g->node[at];
-    const fct_node_info *x = &g->node[n->in[0]];
-    fct_instr *i = fct_instr_add(g, FCT_OP_LINEAR_BWD_WEIGHT, at);
-    fct_instr_in(g, i, FCT_REF_VALUE, x->value);
-    fct_instr_in(g, i, FCT_REF_VALUE, n->grad);
-    fct_instr_out(g, i, FCT_REF_GRAD, n->param[0]);
-    fct_instr_out(g, i, FCT_REF_GRAD, n->param[1]);
-    if (x->needs_grad) {
-        i = fct_instr_add(g, FCT_OP_LINEAR_BWD_DATA, at);
-        fct_instr_in(g, i, FCT_REF_VALUE, n->grad);
-        fct_instr_in(g, i, FCT_REF_WEIGHT, n->param[0]);
-        fct_grad_contribute(g, n->in[0], fct_instr_new(g, i, x->shape));
-    }
-}
-
-static const fct_node_row rows[] = {
-    { images_infer, images_forward, NULL },
-    { conv_infer, conv_forward, conv_backward },
-    { fct_bn_infer, fct_bn_forward, fct_bn_backward },
-    { maxpool_infer, maxpool_forward, maxpool_backward },
-    { avgpool_infer, avgpool_forward, avgpool_backward },
-    { linear_infer, linear_forward, linear_backward },
-};
-_Static_assert(sizeof rows / sizeof *rows == FCT_NODE_COUNT, "one row for each kind of node");
+static const fct_node_row images = { images_infer, images_forward, NULL };
+static const fct_node_row conv = { conv_infer, conv_forward, conv_backward };
+static const fct_node_row bn = { fct_bn_infer, fct_bn_forward, fct_bn_backward };
+static const fct_node_row maxpool = { maxpool_infer, maxpool_forward, maxpool_backward };
+static const fct_node_row avgpool = { avgpool_infer, avgpool_forward, avgpool_backward };
 
 const fct_node_row *fct_node_row_of(fct_node_kind kind)
 {
-    return &rows[kind];
+    static const fct_node_row *const rows[] = {
+        [FCT_NODE_IMAGES] = &images,
+        [FCT_NODE_CONV] = &conv,
+        [FCT_NODE_BN] = &bn,
+        [FCT_NODE_MAXPOOL] = &maxpool,
+        [FCT_NODE_AVGPOOL] = &avgpool,
+        [FCT_NODE_LINEAR] = &fct_row_linear,
+        [FCT_NODE_FLATTEN] = &fct_row_flatten,
+        [FCT_NODE_UNFLATTEN] = &fct_row_unflatten,
+    };
+    _Static_assert(sizeof rows / sizeof *rows == FCT_NODE_COUNT, "one row for each kind of node");
+    return rows[kind];
 }

@@ -167,7 +167,8 @@ static fct_status check_frozen_agrees(const fct_graph *g)
 {
     for (int i = 0; g->spec.training && i < g->n_nodes; i++)
         for (int k = 0; k < g->node[i].n_params; k++)
-            if (g->params->table[g->node[i].param[k]].frozen != g->node[i].is_frozen)
+            if (g->params->table[g->node[i].param[k]].frozen !=
+                fct_node_param_is_frozen(&g->node[i], k))
                 return FCT_FAIL(FCT_E_ARG, "node %s trains in one graph and is frozen in another",
                                 g->node[i].name);
     return FCT_OK;

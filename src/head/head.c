@@ -13,17 +13,17 @@ void fct_head_slice(int64_t classes, int rank, int ranks, int64_t *low, int64_t 
 
 fct_status fct_head_get(fct_head *h, size_t bytes, void **out)
 {
-    *out = calloc(1, bytes + 1);
-    if (!*out)
-        return FCT_FAIL_NOMEM(bytes, "the identity head");
     h->bytes += bytes;
-    return FCT_OK;
+    *out = h->is_plan ? NULL : calloc(1, bytes + 1);
+    return *out || h->is_plan ? FCT_OK : FCT_FAIL_NOMEM(bytes, "the identity head");
 }
 
 fct_status fct_head_get_buffer(fct_head *h, size_t bytes, fct_buffer **out)
 {
-    FCT_TRY(h->ops->alloc(h->spec.backend, bytes, out));
     h->bytes += bytes;
+    if (h->is_plan)
+        return FCT_OK;
+    FCT_TRY(h->ops->alloc(h->spec.backend, bytes, out));
     if (h->ops->host_ptr(*out))
         return FCT_OK;
     return FCT_FAIL(FCT_E_UNSUPPORTED, "backend %s keeps no memory that the identity head can read",
@@ -85,7 +85,6 @@ static fct_status get_batch(fct_head *h)
     FCT_TRY(fct_head_get_buffer(h, most * e * sizeof(float), &h->x_buffer));
     FCT_TRY(fct_head_get_buffer(h, most * e * sizeof(float), &h->dx_buffer));
     FCT_TRY(fct_head_get_buffer(h, rows * e * sizeof(float), &h->own_dx));
-    b->x = fct_head_at(h, h->x_buffer);
     if (fct_head_shares_batch(h)) {
         FCT_TRY(fct_head_get(h, block + 8, (void **)&h->block));
         FCT_TRY(fct_head_get(h, (block + 8) * (size_t)h->ranks, (void **)&h->blocks));
@@ -109,17 +108,29 @@ static fct_status build(fct_head *h)
     return fct_head_get_buffer(h, m * r * sizeof(float), &h->logit);
 }
 
+static void begin(fct_head *h, const fct_head_spec *spec)
+{
+    h->spec = *spec;
+    h->rank = fct_comm_rank(spec->comm);
+    h->ranks = fct_comm_size(spec->comm);
+    h->most = spec->rows * (fct_head_shares_batch(h) ? h->ranks : 1);
+}
+
+size_t fct_head_plan_bytes(const fct_head_spec *spec)
+{
+    fct_head h = { .is_plan = 1 };
+    begin(&h, spec);
+    return check(spec) == FCT_OK && build(&h) == FCT_OK ? h.bytes : 0;
+}
+
 fct_status fct_head_create(const fct_head_spec *spec, fct_head **out)
 {
     FCT_TRY(check(spec));
     fct_head *h = calloc(1, sizeof *h);
     fct_status status = h ? FCT_OK : FCT_FAIL_NOMEM(sizeof *h, "the identity head");
     if (h) {
-        h->spec = *spec;
+        begin(h, spec);
         h->ops = spec->backend->ops;
-        h->rank = fct_comm_rank(spec->comm);
-        h->ranks = fct_comm_size(spec->comm);
-        h->most = spec->rows * (fct_head_shares_batch(h) ? h->ranks : 1);
         status = build(h);
     }
     if (spec->is_sharded)
@@ -128,6 +139,7 @@ fct_status fct_head_create(const fct_head_spec *spec, fct_head **out)
         fct_head_destroy(h);
         return status;
     }
+    h->batch.x = fct_head_at(h, h->x_buffer);
     *out = h;
     return FCT_OK;
 }

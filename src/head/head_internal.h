@@ -70,6 +70,7 @@ struct fct_head {
     fct_triplet *triplet, *own_triplet; // (B), (N); NULL without triplets
     fct_head_product product[FCT_HEAD_PLANS];
     size_t bytes;
+    int is_plan; // nothing is allocated, only counted
 };
 
 #define FCT_HEAD_WEIGHT "identity_head.weight"

@@ -32,7 +32,6 @@ static fct_status find_in_network(fct_head *h)
         fct_shape_make(FCT_F32, FCT_PLAIN, 2, FCT_DIMS(fct_head_all_rows(h), h->spec.features));
     r->params = h->spec.params;
     r->param = fct_params_find(r->params, FCT_HEAD_WEIGHT);
-    r->capacity = fct_head_all_rows(h);
     if (r->param < 0 || !fct_shape_equal(&fct_params_table(r->params, &n)[r->param].shape, &want))
         return FCT_FAIL(FCT_E_ARG,
                         "identity head: the network has no " FCT_HEAD_WEIGHT " of %lld x %d",
@@ -49,11 +48,22 @@ static int64_t most_chosen(const fct_head *h)
     return most < (double)classes ? (int64_t)most : classes;
 }
 
+// As the parameter table pads them.
+static size_t padded_bytes(const fct_head *h, int64_t rows)
+{
+    return (row_bytes(h) * (size_t)rows + 63) / 64 * 64;
+}
+
 static fct_status make_table(fct_head *h)
 {
     fct_head_rows *r = &h->rows;
     const fct_graph_spec spec = { .batch = 1, .global_batch = 1, .training = 1 };
     fct_graph *g;
+    if (h->is_plan) {
+        r->states = (h->spec.optim.is_adamw ? 2 : 1) + (h->spec.optim.ema > 0);
+        h->bytes += (size_t)(2 + r->states) * padded_bytes(h, r->capacity);
+        return FCT_OK;
+    }
     FCT_TRY(fct_params_create(h->spec.backend, &r->params));
     FCT_TRY(fct_graph_create(r->params, &spec, &g));
     fct_graph_matrix(g, FCT_HEAD_WEIGHT, r->capacity, h->spec.features, 0.01);
@@ -75,7 +85,8 @@ fct_status fct_head_rows_create(fct_head *h)
     fct_head_rows *r = &h->rows;
     if (!h->spec.is_sharded) {
         r->high = h->spec.classes;
-        return find_in_network(h);
+        r->capacity = fct_head_all_rows(h);
+        return h->is_plan ? FCT_OK : find_in_network(h);
     }
     fct_head_slice(h->spec.classes, h->rank, h->ranks, &r->low, &r->high);
     r->is_sampled = h->spec.sample < 1;

@@ -1,17 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// Projection, expression head, landmark head, the identity head's rows, and the tasks' log variances.
+// Expression head, landmark head, the identity head's rows, and the tasks' log variances.
 #include "heads.h"
 
 // Landmarks are in 0..1 of the picture: a head that starts in its middle need not walk there.
 static const float middle = 0.5f;
 // Of the initial rows of the identity head, as in the papers' code; only directions matter.
-static const float identity_deviation = 0.01f;
+static const double identity_deviation = 0.01;
 
-fct_node fct_heads_build(fct_graph *g, const fct_model_spec *spec, int training, fct_node features)
+void fct_heads_build(fct_graph *g, const fct_model_spec *spec, int training, fct_node e)
 {
-    fct_node e = features;
-    if (spec->embedding > 0)
-        e = fct_graph_linear(g, "projection", features, spec->embedding);
     if (spec->expressions > 0)
         fct_graph_output(g, "expression",
                          fct_graph_linear(g, "expression_head", e, spec->expressions));
@@ -27,5 +24,4 @@ fct_node fct_heads_build(fct_graph *g, const fct_model_spec *spec, int training,
                          fct_graph_shape(g, e).dim[1], identity_deviation);
     if (spec->log_vars > 0)
         fct_graph_scalar(g, "balance.log_var", spec->log_vars, spec->log_var_init);
-    return e;
 }

@@ -13,12 +13,10 @@ typedef struct {
     int bottleneck;
 } fct_resnet;
 
-enum { FCT_RESNET_PARTS = 5 }; // stem, layer1 .. layer4: what can be frozen up to
-
 // NULL: no ResNet of that name.
 const fct_resnet *fct_resnet_find(const char *name);
-// Adds the trunk under "backbone." to x (N, 3, H, W), the first `frozen` parts frozen; gives the
-// pooled features (N, 512 or 2048). The graph is left not freezing.
+// Adds the trunk under "backbone." to x (N, 3, H, W), the first `frozen` of its parts (parts.h)
+// frozen; gives the pooled features (N, 512 or 2048). The graph is left not freezing.
 fct_node fct_resnet_build(fct_graph *g, const fct_resnet *r, fct_stem stem, int frozen, fct_node x);
 
 #endif

@@ -174,6 +174,12 @@ static double exact_bytes(const fct_trainer *t, const fct_graph_memory *m)
                              : 0;
 }
 
+static double head_bytes(const fct_trainer *t)
+{
+    const fct_head_spec spec = fct_identity_plan(t);
+    return t->tasks.identities ? (double)fct_head_plan_bytes(&spec) : 0;
+}
+
 // The batches ahead of the training and of the evaluation.
 static double loader_bytes(const fct_trainer *t)
 {
@@ -209,15 +215,11 @@ fct_status fct_dry_run_print(fct_trainer *t)
         const char *what;
         double bytes;
     } part[] = {
-        { "activations", (double)m.activations },
-        { "workspace", (double)m.workspace },
-        { "weights", (double)m.parameters },
-        { "gradients", (double)m.gradients },
-        { "optimiser", optimiser_bytes(t, &m) },
-        { "exact", exact_bytes(t, &m) },
-        { "loader", loader_bytes(t) },
-        { "checkpoint", checkpoint_bytes(t, &m) },
-        { "program", resident_bytes() },
+        { "activations", (double)m.activations },  { "workspace", (double)m.workspace },
+        { "weights", (double)m.parameters },       { "gradients", (double)m.gradients },
+        { "optimiser", optimiser_bytes(t, &m) },   { "exact", exact_bytes(t, &m) },
+        { "identity_head", head_bytes(t) },        { "loader", loader_bytes(t) },
+        { "checkpoint", checkpoint_bytes(t, &m) }, { "program", resident_bytes() },
     };
     double sum = 0;
     for (size_t i = 0; i < sizeof part / sizeof *part; i++) {

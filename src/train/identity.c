@@ -32,6 +32,11 @@ fct_status fct_identity_check(const fct_options *o)
                         "model.head_sample %g: only a sharded head trains a sample of "
                         "its persons\nset model.head=sharded, or model.head_sample=1",
                         o->model_head_sample);
+    if (o->model_head_sample < 1 && o->train_accumulate > 1)
+        return FCT_FAIL(FCT_E_ARG,
+                        "model.head_sample %g and train.accumulate %lld exclude each other: the "
+                        "persons of a sample are one batch's\nleave one of them at 1",
+                        o->model_head_sample, (long long)o->train_accumulate);
     if (o->loss_triplet_weight > 0 && o->train_exact)
         return FCT_FAIL(FCT_E_ARG, "loss.triplet_weight and train.exact exclude each other: the "
                                    "hardest pictures are looked for among all ranks'\nleave one "

@@ -56,6 +56,7 @@ fct_status fct_part_backward(fct_trainer *t, const fct_batch *b, const double *d
     fct_graph *g = fct_net_graph(t->net, b->rows, b->global_rows);
     if (b->rows == 0) { // nothing fell to this rank: its share of every gradient is zero
         FCT_TRY(fct_identity_part(t, g, b, denominator, 1, sums));
+        fct_times_lap(t, FCT_TIME_HEAD);
         FCT_TRY(fct_part_vec(t, FCT_VEC_FILL, fct_params_grads(t->net->params), NULL, 0));
         return hooks && hooks->grad_ready
                    ? hooks->grad_ready(hooks->ctx, 0, fct_params_bytes(t->net->params))
@@ -63,11 +64,16 @@ fct_status fct_part_backward(fct_trainer *t, const fct_batch *b, const double *d
     }
     FCT_TRY(zero_log_var_grad(t));
     FCT_TRY(forward(g, b, hooks));
+    fct_times_lap(t, FCT_TIME_FORWARD);
     FCT_TRY(fct_tasks_compute(&t->tasks, g, b, denominator, 1, &t->outputs, sums));
+    fct_times_lap(t, FCT_TIME_LOSS);
     FCT_TRY(fct_identity_part(t, g, b, denominator, 1, sums));
+    fct_times_lap(t, FCT_TIME_HEAD);
     if (!fct_sums_are_finite(sums))
         fct_suspects_add(t, b);
-    return fct_graph_backward(g, hooks);
+    fct_status status = fct_graph_backward(g, hooks);
+    fct_times_lap(t, FCT_TIME_BACKWARD);
+    return status;
 }
 
 fct_status fct_part_losses(fct_trainer *t, const fct_batch *b, const fct_graph_hooks *hooks,

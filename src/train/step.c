@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "facet/clock.h"
 #include "facet/lifecycle.h"
 #include "facet/log.h"
 #include "trainer.h"
@@ -70,12 +71,17 @@ static fct_status train_batches(fct_trainer *t, int parts, fct_sums *sums, fct_s
 {
     double denominator[FCT_TASKS];
     FCT_TRY(weigh_step(t, parts, denominator)); // the same everywhere: fails on all or on none
+    fct_times_lap(t, FCT_TIME_SAMPLER);
     for (int part = 0; part < parts; part++) {
         const fct_batch *b = NULL;
-        FCT_TRY(agree_on_batch(t, fct_loader_next(t->loader, &b), stop));
+        fct_status got = fct_loader_next(t->loader, &b);
+        fct_times_lap(t, FCT_TIME_DATA);
+        FCT_TRY(agree_on_batch(t, got, stop));
+        fct_times_lap(t, FCT_TIME_RANKS);
         if (t->spec->order_file)
             FCT_TRY(fct_comm_agree(t->comm, write_order(t, b), "writing the order"));
         fct_status status = t->way->part(t, b, denominator, part, parts, sums);
+        fct_times_lap(t, FCT_TIME_BACKWARD);
         if (status != FCT_OK) { // the others are on their way into a collective: tell them
             fct_comm_cancel(t->comm, status);
             return status;
@@ -154,12 +160,17 @@ fct_status fct_trainer_step(fct_trainer *t, fct_step_report *out)
     *out = (fct_step_report){ 0 };
     t->suspects.n = 0;
     fct_watchdog_phase(t->comm, FCT_PHASE_STEP, t->at.step + 1);
+    t->lap_s = fct_clock_s();
     FCT_TRY(or_cancel(t, fct_freeze_follow(t)));
     FCT_TRY(train_batches(t, parts, &sums, &out->stop));
     FCT_TRY(t->way->sum_gradients(t, &out->waited_comm_s));
+    fct_times_lap(t, FCT_TIME_RANKS);
     FCT_TRY(or_cancel(t, look_for_bad(t, &sums, &out->norm)));
+    fct_times_lap(t, FCT_TIME_OPTIM);
     FCT_TRY(t->way->sum_losses(t, &sums));
+    fct_times_lap(t, FCT_TIME_RANKS);
     FCT_TRY(update(t, &sums, out));
+    fct_times_lap(t, FCT_TIME_OPTIM);
     out->pictures = t->step_rows;
     sums.v[FCT_SUM_TOTAL] = out->total * (double)t->step_rows;
     sums.v[FCT_SUM_STEPS] = 1;
@@ -175,5 +186,7 @@ fct_status fct_trainer_step(fct_trainer *t, fct_step_report *out)
     t->at.batch += parts;
     t->at.step++;
     t->steps_here++;
-    return fct_trainer_check(t);
+    fct_status status = fct_trainer_check(t);
+    fct_times_lap(t, FCT_TIME_REST);
+    return status;
 }

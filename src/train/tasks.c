@@ -59,9 +59,9 @@ static fct_status nothing_to_train(const fct_mix_info *info)
                     "tasks.* are off\nfacet inspect shows what a packed set holds");
 }
 
-fct_status fct_tasks_create(const fct_options *o, const fct_mix *train, fct_tasks *out)
+// Which tasks there are: what is on and has labels.
+static fct_status choose_tasks(const fct_options *o, const fct_mix_info *info, fct_tasks *out)
 {
-    const fct_mix_info *info = fct_mix_describe(train);
     fct_tasks t = { .index = { -1, -1, -1 } };
     t.classes = o->tasks_expression ? info->classes : 0;
     t.landmarks = o->tasks_landmarks ? info->landmarks : 0;
@@ -78,10 +78,6 @@ fct_status fct_tasks_create(const fct_options *o, const fct_mix *train, fct_task
                         "model.num_landmarks is %lld, but the data has %d points\n"
                         "leave it 0 to take what the data has",
                         (long long)o->model_num_landmarks, t.landmarks);
-    FCT_TRY(fct_balance_parse(o->loss_use_uncertainty_weighting, &t.balance.kind));
-    t.balance.log_var_min = o->loss_log_var_min;
-    t.balance.log_var_max = o->loss_log_var_max;
-    t.balance.log_var_l2 = o->loss_log_var_l2;
     if (t.classes)
         add_task(&t, FCT_TASK_EXPRESSION, "expression", o->loss_expression_weight, 0);
     if (t.landmarks)
@@ -90,6 +86,18 @@ fct_status fct_tasks_create(const fct_options *o, const fct_mix *train, fct_task
         add_task(&t, FCT_TASK_IDENTITY, "identity", o->loss_identity_weight, 0);
     if (t.balance.tasks == 0)
         return nothing_to_train(info);
+    *out = t;
+    return FCT_OK;
+}
+
+fct_status fct_tasks_create(const fct_options *o, const fct_mix *train, fct_tasks *out)
+{
+    fct_tasks t;
+    FCT_TRY(choose_tasks(o, fct_mix_describe(train), &t));
+    FCT_TRY(fct_balance_parse(o->loss_use_uncertainty_weighting, &t.balance.kind));
+    t.balance.log_var_min = o->loss_log_var_min;
+    t.balance.log_var_max = o->loss_log_var_max;
+    t.balance.log_var_l2 = o->loss_log_var_l2;
     if (t.balance.tasks == 1) // one loss needs no balance
         t.balance.kind = FCT_BALANCE_OFF;
     for (int i = 0; i < t.balance.tasks; i++)

@@ -116,9 +116,10 @@ struct fct_trainer {
     fct_position at;
     fct_sums sums; // of this epoch so far
     double best;   // best value so far that is saved or being saved, larger is better; NaN before
-    int64_t steps_here;       // taken by this process
-    fct_health health;        // equal on all ranks
-    double seconds, waited_s; // of this epoch so far, stretches before a resume included
+    int64_t steps_here;              // taken by this process
+    double time_s[FCT_TIMES], lap_s; // of the steps so far by part; where the stopwatch stands
+    fct_health health;               // equal on all ranks
+    double seconds, waited_s;        // of this epoch so far, stretches before a resume included
 
     fct_slurm_job job;
     double keep_s, step_s; // kept in hand before the time limit's end; what a step takes
@@ -159,6 +160,8 @@ void fct_suspects_add(fct_trainer *t, const fct_batch *b);
 // watch.c. Collective. The watchdog with the limits of the options.
 fct_status fct_watch_start(fct_comm *c, const fct_options *o, fct_watchdog **out);
 
+// step_times.c. Not collective. The time since the last lap went into this.
+void fct_times_lap(fct_trainer *t, fct_time what);
 // freeze.c. Not collective; all ranks do the same.
 const char *fct_freeze_part(const fct_options *o); // what is frozen first; NULL: nothing thaws
 void fct_freeze_plan(fct_trainer *t);              // thaw_step
@@ -224,6 +227,10 @@ fct_status fct_state_read_weights(const fct_blobs *state, fct_params *params);
 int fct_state_has_ema(const fct_blobs *state);
 fct_status fct_state_read_ema(const fct_blobs *state, fct_params *params);
 
+// state_model.c. Not collective. The trunk, input and normalisation of a checkpoint's network,
+// without heads; the strings are the options'. E_FORMAT; `taken` is for the message.
+fct_status fct_state_describe_model(const fct_blobs *state, const fct_options *o, const char *taken,
+                                    fct_model_spec *out);
 // init_from.c. Collective. The weights of the checkpoint `path`, or their moving average where
 // there is one, as far as they fit by name and shape; says what did not, in words and in
 // RUN/init.txt. E_ARG: not a checkpoint, or less than init.least_share of the backbone fits.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Times whole training steps of a ResNet on random pictures: upload, normalise, forward,
+// Times whole training steps of a ResNet or IResNet on random pictures: upload, normalise, forward,
 // cross-entropy, backward, SGD. Prints pictures per second (median), the peak memory in MiB and the
 // loss. One thread counts processor time, which a busy machine disturbs less than wall time.
-// usage: bench_step resnet18|resnet50 SIZE BATCH THREADS STEPS
+// usage: bench_step BACKBONE SIZE BATCH THREADS STEPS [imagenet|small]
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -17,7 +17,7 @@
 enum { CLASSES = 1000, WARM_UP = 2, MAX_STEPS = 200 };
 
 typedef struct {
-    const char *backbone;
+    const char *backbone, *stem;
     int size, batch, threads, steps;
 } setting;
 
@@ -44,11 +44,12 @@ static fct_status build(const setting *s, bench *b)
     fct_backend_spec spec = { .threads = s->threads };
     fct_graph_spec graph = { .batch = s->batch, .global_batch = s->batch, .training = 1 };
     fct_model_spec model = { .backbone = s->backbone,
-                             .stem = "imagenet",
+                             .stem = s->stem,
                              .height = s->size,
                              .width = s->size,
                              .mean = { 0.485f, 0.456f, 0.406f },
                              .std = { 0.229f, 0.224f, 0.225f },
+                             .embedding = s->backbone[0] == 'i' ? 512 : 0,
                              .expressions = CLASSES,
                              .freeze = "none" };
     fct_optim_spec optim = { .momentum = 0.9,
@@ -143,15 +144,17 @@ int main(int argc, char **argv)
 {
     bench b = { .backend = NULL };
     int64_t number[4]; // size, batch, threads, steps
-    int good = argc == 6;
+    int good = argc == 6 || argc == 7;
     for (int i = 0; good && i < 4; i++)
         good = fct_text_to_i64(argv[i + 2], &number[i]) == FCT_OK && number[i] > 0 &&
                number[i] < 10000;
     if (!good || number[3] > MAX_STEPS) {
-        fprintf(stderr, "usage: bench_step resnet18|resnet50 SIZE BATCH THREADS STEPS\n");
+        fprintf(stderr, "usage: bench_step BACKBONE SIZE BATCH THREADS STEPS [STEM]\n");
         return 2;
     }
-    setting s = { argv[1], (int)number[0], (int)number[1], (int)number[2], (int)number[3] };
+    setting s = { argv[1],        argc == 7 ? argv[6] : "auto",
+                  (int)number[0], (int)number[1],
+                  (int)number[2], (int)number[3] };
     fct_status status = run(&s, &b);
     if (status != FCT_OK)
         fprintf(stderr, "bench_step: %s\n", fct_fail_text());

@@ -8,7 +8,8 @@ import statistics
 import subprocess
 import sys
 
-CASES = ["resnet18:224:32", "resnet18:112:64", "resnet50:224:32", "resnet50:112:64"]
+CASES = ["resnet18:224:32", "resnet18:112:64", "resnet50:224:32", "resnet50:112:64",
+         "iresnet18:112:64", "iresnet50:112:64"]
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Training steps of ResNet-18 and -50, facet against PyTorch: pictures per second, ratio, peak memory.
+# Training steps of ResNet-18 and -50, IResNet-18 and -50, facet against PyTorch: pictures per second, ratio, peak memory.
 # usage: step.sh [BUILD_FOLDER [options of step.py]]
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """PyTorch's training step on the same terms as bench_step.c; prints the same line.
-usage: step_torch.py resnet18|resnet50 SIZE BATCH THREADS STEPS contiguous|channels_last"""
+usage: step_torch.py BACKBONE SIZE BATCH THREADS STEPS contiguous|channels_last"""
+import os
 import resource
 import statistics
 import sys
@@ -9,11 +10,17 @@ import time
 import torch
 import torchvision
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "interop"))
+from iresnet import IResNet  # noqa: E402
+
 name, size, batch, threads, steps, layout = sys.argv[1], *map(int, sys.argv[2:6]), sys.argv[6]
 torch.set_num_threads(threads)
 now = time.process_time if threads == 1 else time.perf_counter  # as bench_step.c
 torch.manual_seed(0)
-net = getattr(torchvision.models, name)(weights=None)
+if name.startswith("iresnet"):
+    net = torch.nn.Sequential(IResNet(name, size), torch.nn.Linear(512, 1000))
+else:
+    net = getattr(torchvision.models, name)(weights=None)
 x = torch.randn(batch, 3, size, size)
 y = torch.randint(0, 1000, (batch,))
 if layout == "channels_last":

@@ -42,6 +42,8 @@ def draw(top):
     shell("facet synth -o faces --expression 128 --identities 0 --size 64 --seed 3", top)
     marks = "faces/expression_landmarks.json"
     shell("facet pack faces/expression -o eight --size 64 --split val=0.25 --landmarks " + marks, top)
+    shell("facet synth -o persons --expression 0 --identities 20 --per-identity 5 --size 64 --seed 4", top)
+    shell("facet pack persons/identity -o people --size 64 --split val=0.25", top)
     shell("facet pack faces/expression -o lfw --size 64 --split val=0.25 --format flat --landmarks " + marks, top)
 
 
@@ -56,7 +58,8 @@ def try_own_pictures(top):
 
 def try_configurations(top):
     data = {"affectnet8_multitask.cfg": "eight", "demo.cfg": "eight", "fer7_resnet18.cfg": "fer data.val_split=test",
-            "mixed_sets.cfg": "eight,lfw"}
+            "mixed_sets.cfg": "eight,lfw", "casia_naive.cfg": "people", "casia_pk_warmup.cfg": "people",
+            "casia_transfer.cfg": "people"}
     for path in sorted(glob.glob(os.path.join(SOURCE, "configs", "*.cfg"))):
         name = os.path.basename(path)
         claim(name in data, "configs/%s: this test knows no data for it" % name)

@@ -67,7 +67,7 @@ for tool in ("gcc", "cmake", "ninja", "pkg-config", "mpirun"):
 
 tests = glob.glob(os.path.join(SOURCE, "tests/**/*.sh"), recursive=True)
 scripts = read(*tests)
-for tool in ("clang-format-14", "pmccabe", "shellcheck", "codespell", "strace", "nm", "ip"):
+for tool in ("clang-format-14", "pmccabe", "shellcheck", "codespell", "strace", "nm", "ip", "clang-14"):
     if re.search(r"\b%s\b" % tool, scripts):
         want(shutil.which(tool, path="/usr/sbin:/usr/bin:/sbin:/bin"), ["build", "test"], tool)
 judges = read(*glob.glob(os.path.join(SOURCE, "tests/**/*.py"), recursive=True))

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Judges facet's numbers by PyTorch: same weights and pictures, torchvision's network in float64.
+"""Judges facet's numbers by PyTorch: same weights and pictures, torchvision's network or arcface_torch's
+in float64.
 
 compare_torch.py PROGRAM BACKEND BACKBONE STEM SIDE BATCH FREEZE grad|steps
 
@@ -17,6 +18,7 @@ try:
     import numpy as np
     import torch
     import torchvision
+    from iresnet import IResNet
 except ImportError as missing:
     print(f"skipped: {missing}")
     sys.exit(77)
@@ -45,21 +47,26 @@ def read_records(path):
 
 
 class Network(torch.nn.Module):
-    """torchvision's trunk under "backbone", facet's heads."""
+    """torchvision's trunk (or IResNet) under "backbone", facet's heads."""
 
-    def __init__(self, backbone, stem, frozen):
+    def __init__(self, backbone, stem, side, frozen):
         super().__init__()
-        self.backbone = getattr(torchvision.models, backbone)(weights=None)
-        features = self.backbone.fc.in_features
-        self.backbone.fc = torch.nn.Identity()
+        if backbone.startswith("iresnet"):
+            self.backbone = IResNet(backbone, side)
+            self.projection = torch.nn.Identity()
+        else:
+            self.backbone = getattr(torchvision.models, backbone)(weights=None)
+            self.projection = torch.nn.Linear(self.backbone.fc.in_features, 512)
+            self.backbone.fc = torch.nn.Identity()
         if stem == "small":
             self.backbone.conv1 = torch.nn.Conv2d(3, 64, 3, 1, 1, bias=False)
             self.backbone.maxpool = torch.nn.Identity()
-        self.projection = torch.nn.Linear(features, 512)
         self.expression_head = torch.nn.Linear(512, 8)
         self.landmark_head = torch.nn.Linear(512, 10)
         self.frozen = [self.backbone.conv1, self.backbone.bn1] if frozen else []
+        self.frozen += [self.backbone.prelu] if frozen and backbone.startswith("iresnet") else []
         self.frozen += [getattr(self.backbone, f"layer{i}") for i in range(1, min(frozen, 5))]
+        self.frozen += [self.backbone] if frozen == PARTS.index("backbone") else []
         for part in self.frozen:
             part.requires_grad_(False)
 
@@ -72,10 +79,10 @@ class Network(torch.nn.Module):
 
 
 class Judge:
-    def __init__(self, records, backbone, stem, freeze):
+    def __init__(self, records, backbone, stem, side, freeze):
         dtype = torch.float64
         self.records = records
-        self.new = lambda: Network(backbone, stem, PARTS.index(freeze)).to(dtype)
+        self.new = lambda: Network(backbone, stem, side, PARTS.index(freeze)).to(dtype)
         images = torch.tensor(records["input"]["images"], dtype=dtype).permute(0, 3, 1, 2) / 255
         mean, std = (torch.tensor(v, dtype=dtype).view(1, 3, 1, 1) for v in (MEAN, STD))
         self.images = (images - mean) / std
@@ -100,7 +107,7 @@ class Judge:
         """outputs, gradients; a statistic's "gradient" is the batch's value"""
         net = self.load()
         for module in net.modules():
-            if isinstance(module, torch.nn.BatchNorm2d):
+            if isinstance(module, (torch.nn.BatchNorm2d, torch.nn.BatchNorm1d)):
                 module.momentum = 1.0
         expression, landmarks = self.backward(net)
         found = {}
@@ -136,15 +143,19 @@ def as_numpy(tensors):
 
 
 def errors(found, exact, start=None):
-    """NAME -> error; weights after steps may also be off by their own rounding in each step. What
-    vanishes beside the others (a shift that the next batch norm takes out) is measured by them."""
+    """NAME -> error; weights after steps may also be off by their own rounding in each step. What is
+    small beside the others is measured by a hundredth of them, what vanishes (a shift that the next
+    batch norm takes out, rounding alone) by them; what is frozen must have no gradient at all."""
     size = {k: np.abs(exact[k] - (start[k] if start else 0)).max() for k in found}
-    least = 0.01 * np.median(list(size.values()))
+    typical = np.median([v for v in size.values() if v > 0])
     out = {}
     for name in found:
         rounding = STEPS * 2.0**-23 * np.abs(exact[name]).max() if start else 0
-        difference = np.abs(found[name] - exact[name]).max() - rounding
-        out[name] = max(difference, 0) / max(size[name], least)
+        difference = max(np.abs(found[name] - exact[name]).max() - rounding, 0)
+        least = (0.01 if size[name] > 1e-9 * typical else 1) * typical
+        out[name] = difference / max(size[name], least)
+        if size[name] == 0 and not start:
+            out[name] = 0 if np.array_equal(found[name], exact[name]) else np.inf
     return out
 
 
@@ -162,7 +173,7 @@ def main():
                        env=dict(os.environ, OMP_WAIT_POLICY="passive"))
         records = read_records(file.name)
     print(f"{backend} {backbone} {stem} {side} px batch {batch}, frozen: {freeze}")
-    judge = Judge(records, backbone, stem, freeze)
+    judge = Judge(records, backbone, stem, int(side), freeze)
     wanted = judge.gradients()
     good = True
     for kind in ("output", "grad"):

@@ -21,7 +21,8 @@ typedef struct {
     fct_params *params;
     fct_arena *arena;
     fct_graph *graph;
-    int batch, side, is_bottleneck;
+    int batch, side;
+    int is_bn2_low;                // an activation follows a block's bn2 directly
     uint8_t *images;               // (N, S, S, 3)
     float *expression, *landmarks; // coefficients: loss = sum of coefficient * output
 } run;
@@ -90,7 +91,7 @@ static fct_status draw_landmark_head(run *r)
     return status;
 }
 
-// A ReLU that lets through by the last bit of a sum makes the gradients of large networks
+// A ReLU or PReLU that lets through by the last bit of a sum makes the gradients of large networks
 // incomparable, so the batch norms are moved away from zero: every channel lies high (let
 // through) or low (cut off), and high where a shortcut is added.
 static fct_status draw_weights(run *r)
@@ -107,11 +108,13 @@ static fct_status draw_weights(run *r)
             continue;
         FCT_ASSERT(channels <= 2048);
         const int is_shift = fct_text_ends_with(p[i].name, ".bias");
+        const int is_slope = fct_text_ends_with(p[i].name, "prelu.weight");
         const int has_low = fct_text_ends_with(p[i].name, "bn1.bias") ||
-                            (r->is_bottleneck && fct_text_ends_with(p[i].name, "bn2.bias"));
+                            (r->is_bn2_low && fct_text_ends_with(p[i].name, "bn2.bias"));
         for (int64_t c = 0; c < channels; c++)
-            plain[c] = is_shift ? (has_low && fct_rng_below(&rng, 2) ? -4.0f : 4.0f)
-                                : (float)fct_rng_between(&rng, 0.7, 1.3);
+            plain[c] = is_shift   ? (has_low && fct_rng_below(&rng, 2) ? -4.0f : 4.0f)
+                       : is_slope ? (float)fct_rng_between(&rng, -0.2, 0.6)
+                                  : (float)fct_rng_between(&rng, 0.7, 1.3);
         FCT_TRY(fct_params_set(r->params, i, plain));
     }
     return draw_landmark_head(r);
@@ -231,7 +234,7 @@ static fct_status run_all(run *r, char **word)
     FCT_TRY(fct_text_to_i64(word[5], &batch));
     r->side = (int)side;
     r->batch = (int)batch;
-    r->is_bottleneck = !strcmp(word[2], "resnet50");
+    r->is_bn2_low = !strcmp(word[2], "resnet50") || word[2][0] == 'i';
     r->file = fopen(word[8], "wb");
     if (!r->file)
         return FCT_FAIL(FCT_E_IO, "cannot create %s", word[8]);

@@ -91,12 +91,15 @@ static fct_status conv_layer(const layer *l, const int *v, int picture)
     return filled(l, &d);
 }
 
+enum { RELU = 1, PRELU }; // what follows a batch norm; 0: nothing
+
 static fct_op_desc bn_desc(fct_op op, const int *v, int relu, int add)
 {
     fct_op_desc d = { .op = op };
     d.attr.bn.eps = 1e-5f;
     d.attr.bn.stat_weight = 0.25f;
-    d.attr.bn.relu = relu;
+    d.attr.bn.relu = relu == RELU;
+    d.attr.bn.prelu = relu == PRELU;
     d.attr.bn.add = add;
     d.attr.bn.count = 2.0 * v[0] * v[2] * v[3]; // as if two ranks had the same pictures
     return d;
@@ -111,7 +114,7 @@ static void fill_bn(fct_case *c, int first)
         fill(c, i, c->desc.op == FCT_OP_BN_INFER ? 0.5 : -1, 1);
 }
 
-// The operands of all forward ops but the sums: x, [sums], gamma, beta, [mean, var], [z].
+// The operands of all forward ops but the sums: x, [sums], gamma, beta, [mean, var], [z or slope].
 static fct_op_desc bn_forward_desc(fct_op op, const int *v, int relu, int add)
 {
     fct_shape x = act(FCT_F32, v[0], v[1], v[2], v[3]), per_channel = vector(v[1]);
@@ -119,7 +122,7 @@ static fct_op_desc bn_forward_desc(fct_op op, const int *v, int relu, int add)
     add_in(&d, x);
     if (op == FCT_OP_BN_APPLY)
         add_in(&d, plain(FCT_F64, 2, v[1]));
-    for (int i = 0; i < (op == FCT_OP_BN_INFER ? 4 : 2); i++)
+    for (int i = 0; i < (op == FCT_OP_BN_INFER ? 4 : 2) + (relu == PRELU); i++)
         add_in(&d, per_channel);
     if (add)
         add_in(&d, x);
@@ -152,7 +155,8 @@ static fct_status bn_sum_and_apply(const layer *l, const int *v, int relu, int a
     return visit(l, &apply);
 }
 
-// x, dy, [gamma], mean, invstd, [sums], [mask] -> [dx] [sums], [dgamma, dbeta], [dz]
+// x, dy, [gamma], mean, invstd, [sums], [mask], [gamma, beta, slope] -> [dx] [sums], [dgamma,
+// dbeta], [dz or dslope]
 static fct_op_desc bn_backward_desc(fct_op op, const int *v, int relu, int add)
 {
     fct_shape x = act(FCT_F32, v[0], v[1], v[2], v[3]), per_channel = vector(v[1]), mask = x;
@@ -166,8 +170,11 @@ static fct_op_desc bn_backward_desc(fct_op op, const int *v, int relu, int add)
         add_in(&d, plain(FCT_F64, 2, v[1]));
     if (relu)
         add_in(&d, mask);
+    int also = op == FCT_OP_BN_BWD_SUM ? 3 : op == FCT_OP_BN_BWD ? 2 : 1;
+    for (int i = 0; relu == PRELU && i < also; i++)
+        add_in(&d, per_channel);
     add_out(&d, op == FCT_OP_BN_BWD_SUM ? plain(FCT_F64, 2, v[1]) : x);
-    for (int i = 0; op != FCT_OP_BN_BWD_APPLY && i < 2; i++)
+    for (int i = 0; op != FCT_OP_BN_BWD_APPLY && i < 2 + (relu == PRELU); i++)
         add_out(&d, per_channel);
     if (add && op != FCT_OP_BN_BWD_SUM)
         add_out(&d, x);
@@ -177,8 +184,7 @@ static fct_op_desc bn_backward_desc(fct_op op, const int *v, int relu, int add)
 static fct_status bn_backward(const layer *l, fct_op op, const int *v, const fct_case *forward)
 {
     fct_case c;
-    const fct_op_desc *f = &forward->desc;
-    fct_op_desc d = bn_backward_desc(op, v, f->attr.bn.relu, f->attr.bn.add);
+    fct_op_desc d = bn_backward_desc(op, v, v[4], v[5]);
     int mean = op == FCT_OP_BN_BWD_SUM ? 2 : 3;
     FCT_TRY(fct_case_init(&c, &d));
     take(&c, 0, forward->in[0]);
@@ -187,8 +193,11 @@ static fct_status bn_backward(const layer *l, fct_op op, const int *v, const fct
         take(&c, 2, forward->in[1]); // gamma
     take(&c, mean, forward->out[1]);
     take(&c, mean + 1, forward->out[2]);
-    if (f->attr.bn.relu)
-        take(&c, d.n_in - 1, forward->out[5]);
+    int next = mean + 2 + (op == FCT_OP_BN_BWD_APPLY);
+    if (v[4])
+        take(&c, next++, forward->out[5]);
+    for (int i = 3 - (d.n_in - next); v[4] == PRELU && next < d.n_in; i++, next++)
+        take(&c, next, forward->in[1 + i]); // gamma, beta, slope
     double *sums = op == FCT_OP_BN_BWD_APPLY ? c.in[5] : NULL;
     for (int i = 0; sums && i < 2 * v[1]; i++)
         sums[i] = 0.5 + i % 7;
@@ -258,6 +267,18 @@ static fct_status avgpool_layer(const layer *l, const int *v)
     return filled(l, &d);
 }
 
+static fct_status flatten_layer(const layer *l, const int *v)
+{
+    fct_op_desc d = { .op = FCT_OP_FLATTEN, .n_in = 1, .n_out = 1 };
+    d.in[0] = act(FCT_F32, v[0], v[1], v[2], v[3]);
+    d.out[0] = plain(FCT_F32, v[0], v[1] * v[2] * v[3]);
+    FCT_TRY(filled(l, &d));
+    fct_shape x = d.in[0];
+    d.op = FCT_OP_UNFLATTEN;
+    d.in[0] = d.out[0], d.out[0] = x;
+    return filled(l, &d);
+}
+
 static fct_status linear_layer(const layer *l, const int *v)
 {
     fct_shape x = plain(FCT_F32, v[0], v[1]), w = plain(FCT_F32, v[2], v[1]);
@@ -308,8 +329,9 @@ fct_status fct_case_layer(fct_backend *judge, const char *line, fct_case_visit v
     static const struct {
         const char *name;
         int numbers;
-    } kinds[] = { { "conv", 8 },    { "picture", 8 }, { "bn", 6 },  { "maxpool", 7 },
-                  { "avgpool", 4 }, { "linear", 3 },  { "add", 4 }, { "normalize", 3 } };
+    } kinds[] = { { "conv", 8 },    { "picture", 8 }, { "bn", 6 },
+                  { "maxpool", 7 }, { "avgpool", 4 }, { "linear", 3 },
+                  { "add", 4 },     { "flatten", 4 }, { "normalize", 3 } };
     char kind[16];
     int v[8] = { 0 };
     int found = sscanf(line, "%15s %d %d %d %d %d %d %d %d", kind, &v[0], &v[1], &v[2], &v[3],
@@ -335,6 +357,8 @@ fct_status fct_case_layer(fct_backend *judge, const char *line, fct_case_visit v
         return linear_layer(&l, v);
     case 6:
         return add_layer(&l, v);
+    case 7:
+        return flatten_layer(&l, v);
     default:
         return normalize_layer(&l, v);
     }

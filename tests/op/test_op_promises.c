@@ -74,25 +74,26 @@ static void test_every_op_gives_the_same_bits_on_every_run(void **state)
     static const char *const layers[] = { "conv 4 64 28 28 64 3 1 1", "conv 3 64 15 15 128 3 2 1",
                                           "conv 3 48 9 9 20 1 1 0",   "picture 4 3 33 33 64 7 2 3",
                                           "bn 5 48 9 9 1 1",          "linear 33 257 65",
-                                          "maxpool 3 20 9 9 3 2 1",   "avgpool 3 20 9 9" };
+                                          "maxpool 3 20 9 9 3 2 1",   "avgpool 3 20 9 9",
+                                          "bn 5 48 9 9 2 0",          "flatten 3 20 5 7" };
     pair *p = *state;
     repeat r = { p->cpu, again, 0 };
     for (size_t i = 0; i < sizeof layers / sizeof *layers; i++)
         assert_int_equal(fct_case_layer(p->judge, layers[i], visit_again, &r), FCT_OK);
-    assert_int_equal(r.visits, 3 * (3 * 3 + 2 + 7 + 3 + 2 + 2));
+    assert_int_equal(r.visits, 3 * (3 * 3 + 2 + 7 + 3 + 2 + 2 + 7 + 2));
 }
 
 static void test_batch_norm_and_pooling_do_not_depend_on_the_threads(void **state)
 {
     static const int threads[] = { 1, 3, 5, 16, 0 };
-    static const char *const layers[] = { "bn 37 64 9 11 1 1", "bn 3 20 5 5 0 0",
-                                          "bn 2 512 7 7 1 0", "maxpool 3 20 9 9 3 2 1",
-                                          "avgpool 3 100 9 9" };
+    static const char *const layers[] = { "bn 37 64 9 11 1 1",      "bn 3 20 5 5 0 0",
+                                          "bn 2 512 7 7 1 0",       "bn 37 64 9 11 2 0",
+                                          "maxpool 3 20 9 9 3 2 1", "avgpool 3 100 9 9" };
     pair *p = *state;
     repeat r = { p->cpu, threads, 0 };
     for (size_t i = 0; i < sizeof layers / sizeof *layers; i++)
         assert_int_equal(fct_case_layer(p->judge, layers[i], visit_again, &r), FCT_OK);
-    assert_int_equal(r.visits, 4 * (3 * 7 + 2 + 2));
+    assert_int_equal(r.visits, 4 * (4 * 7 + 2 + 2));
 }
 
 // ---- synchronised batch norm

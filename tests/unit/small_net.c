@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A small residual network on the ref backend, which the tests of graph and optim share.
+// Two small residual networks on the ref backend, which the tests of graph and optim share.
 #include "small_net.h"
 
 #include "facet/rng.h"
@@ -36,12 +36,51 @@ static fct_node conv_bn(fct_graph *g, const char *conv, const char *bn, fct_node
     return fct_graph_bn(g, bn, x, z, relu);
 }
 
-fct_graph *small_net_graph(small_net *net, fct_graph_spec spec, int frozen)
+static int is_iresnet;
+
+int small_net_choose_resnet(void **state)
 {
-    fct_graph *g;
-    FCT_ASSERT(fct_graph_create(net->params, &spec, &g) == FCT_OK);
-    fct_graph_freeze(g, frozen > 0);
-    fct_node x = fct_graph_images(g, NET_SIDE, NET_SIDE, mean, std);
+    (void)state;
+    is_iresnet = 0;
+    return 0;
+}
+
+int small_net_choose_iresnet(void **state)
+{
+    (void)state;
+    is_iresnet = 1;
+    return 0;
+}
+
+int small_net_is_iresnet(void)
+{
+    return is_iresnet;
+}
+
+static fct_node conv_prelu(fct_graph *g, const char *conv, const char *bn, const char *prelu,
+                           fct_node x, int channels)
+{
+    return fct_graph_bn_prelu(g, bn, prelu, fct_graph_conv(g, conv, x, channels, 3, 1, 1));
+}
+
+static fct_node iresnet_trunk(fct_graph *g, int frozen, fct_node x)
+{
+    x = conv_prelu(g, "stem", "stem_bn", "stem_prelu", x, 5);
+    fct_graph_freeze(g, frozen > 1);
+    fct_node y = fct_graph_bn(g, "a_bn", x, -1, 0);
+    y = conv_prelu(g, "a1", "a1_bn", "a1_prelu", y, 5);
+    x = conv_bn(g, "a2", "a2_bn", y, 5, 1, x, 0);
+    fct_graph_freeze(g, 0);
+    y = fct_graph_bn(g, "b_bn", x, -1, 0);
+    y = conv_prelu(g, "b1", "b1_bn", "b1_prelu", y, 7);
+    fct_node z = conv_bn(g, "bz", "bz_bn", x, 7, 2, -1, 0);
+    x = conv_bn(g, "b2", "b2_bn", y, 7, 2, z, 0);
+    x = fct_graph_flatten(g, fct_graph_bn(g, "last_bn", x, -1, 0));
+    return fct_graph_bn_rows(g, "features", fct_graph_linear(g, "fc", x, 6), 1);
+}
+
+static fct_node resnet_trunk(fct_graph *g, int frozen, fct_node x)
+{
     x = conv_bn(g, "stem", "stem_bn", x, 5, 1, -1, 1);
     x = fct_graph_maxpool(g, x, 3, 2, 1);
     fct_graph_freeze(g, frozen > 1);
@@ -51,7 +90,16 @@ fct_graph *small_net_graph(small_net *net, fct_graph_spec spec, int frozen)
     y = conv_bn(g, "b1", "b1_bn", x, 7, 2, -1, 1);
     fct_node z = conv_bn(g, "bz", "bz_bn", x, 7, 2, -1, 0);
     x = conv_bn(g, "b2", "b2_bn", y, 7, 1, z, 1);
-    x = fct_graph_avgpool(g, x);
+    return fct_graph_avgpool(g, x);
+}
+
+fct_graph *small_net_graph(small_net *net, fct_graph_spec spec, int frozen)
+{
+    fct_graph *g;
+    FCT_ASSERT(fct_graph_create(net->params, &spec, &g) == FCT_OK);
+    fct_graph_freeze(g, frozen > 0);
+    fct_node x = fct_graph_images(g, NET_SIDE, NET_SIDE, mean, std);
+    x = is_iresnet ? iresnet_trunk(g, frozen, x) : resnet_trunk(g, frozen, x);
     fct_graph_output(g, "classes", fct_graph_linear(g, "classes", x, NET_CLASSES));
     fct_graph_output(g, "points", fct_graph_linear(g, "points", x, NET_POINTS));
     fct_graph_scalar(g, "balance", 2, 0.25f);

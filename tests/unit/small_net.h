@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A small residual network on the ref backend, which the tests of graph and optim share.
+// Two small residual networks on the ref backend, which the tests of graph and optim share.
 #ifndef FACET_SMALL_NET_H
 #define FACET_SMALL_NET_H
 
@@ -18,8 +18,13 @@ typedef struct {
 
 void small_net_open(small_net *net);
 void small_net_close(small_net *net);
-// stem, a block with an identity shortcut, one with a projection, two heads on the pooled features.
-// `frozen` parts (of 2: stem, first block). Added, not compiled.
+// Group set-ups: which of the two small_net_graph builds from now on.
+int small_net_choose_resnet(void **state);
+int small_net_choose_iresnet(void **state);
+int small_net_is_iresnet(void);
+// stem, a block with an identity shortcut, one with a projection, two heads on the pooled features;
+// or with IResNet's nodes: PReLU, flatten, a batch norm of rows. `frozen` parts (of 2: stem, first
+// block). Added, not compiled.
 fct_graph *small_net_graph(small_net *net, fct_graph_spec spec, int frozen);
 // Compiles g (without shared memory when asked), seals what is not sealed yet, draws weights.
 void small_net_finish(small_net *net, fct_graph *g);

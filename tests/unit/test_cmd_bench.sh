@@ -1,8 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# facet bench loader: a rate for every augmentation, and an error for what is not a packed set.
+# facet bench: a rate of the loader for every augmentation, the parts of a step, and an error for
+# what is not a packed set.
 set -u
 work=$(mktemp -d)
+cd "$work" || exit 2
 trap 'rm -rf "$work"' EXIT
 fail() {
     echo "FAIL: $1"
@@ -33,4 +35,31 @@ grep -q nowhere "$work/err" || fail 'missing set: its name'
 [ $? -eq 2 ] || fail 'unknown measurement: exit code'
 "$FACET" bench loader "$work/set" --threads 0 2>/dev/null
 [ $? -eq 2 ] || fail 'no threads: exit code'
+
+# facet bench step: the parts make up the step, on one rank and on two
+step() { # step RANKS OPTIONS...
+    ranks=$1
+    shift
+    mpirun -n "$ranks" "$FACET" bench step model.backbone=resnet18 model.embedding=8 data.val_split=train data.size=32 data.num_workers=1 \
+        data.batch_size=6 cluster.threads=1 --steps 4 --warmup 1 "$@" --json >"$work/out" 2>"$work/err" ||
+        fail "step: exit code: $(cat "$work/err")"
+    /usr/bin/python3 - "$work/out" "$ranks" <<'END' || fail "step: $(cat "$work/out")"
+import json
+import sys
+got = json.load(open(sys.argv[1]))
+parts = got["parts_s"]
+assert got["ranks"] == int(sys.argv[2]) and got["steps"] == 4 and got["batch"] == 6
+assert abs(sum(parts.values()) / got["step_s"] - 1) < 0.02, (sum(parts.values()), got["step_s"])
+assert all(parts[k] > 0.01 * got["step_s"] for k in ("forward", "backward", "optimiser"))
+assert abs(got["pictures_per_s"] * got["step_s"] / got["batch"] - 1) < 1e-6
+assert got["sampler_batch_s"] > 0 and got["step_median_s"] > 0
+END
+}
+step 1 "data.path=$work/set"
+step 2 "data.path=$work/set"
+"$FACET" bench step "data.path=$work/set" data.val_split=train model.embedding=8 data.size=32 data.batch_size=8 --steps 1 --warmup 0 |
+    grep -q '^  forward .* ms .* %  network' || fail 'step: words'
+"$FACET" bench step "data.path=$work/nowhere" 2>"$work/err"
+[ $? -eq 1 ] || fail 'step, missing set: exit code'
+[ ! -e runs ] || fail 'step wrote a run'
 echo ok

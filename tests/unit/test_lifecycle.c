@@ -97,6 +97,14 @@ static void term_again(void)
     _exit(98);
 }
 
+static void next_work(void)
+{
+    fct_lifecycle_saving();
+    if (fct_lifecycle_install(names, 3) != FCT_OK)
+        _exit(97);
+    term_again();
+}
+
 static void after_the_commit(void)
 {
     raise(SIGTERM);
@@ -128,6 +136,7 @@ static void test_signals_ask_once_and_the_second_leaves(void **state)
         { "during the save Ctrl-C leaves", interrupted_while_saving, 128 + SIGINT },
         { "a later call takes the place of an earlier one", other_signals_later, SIGUSR2 },
         { "the same later leaves", term_again, 128 + SIGTERM },
+        { "the next work of the process may be left at once again", next_work, 128 + SIGTERM },
         { "after the commit none leaves", after_the_commit, SIGTERM },
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

@@ -131,6 +131,10 @@ static void test_values_alive_together_never_share_memory(void **state)
     check_network("resnet50", 112, 0, 1, "none");
     check_network("resnet50", 112, 0, 1, "backbone");
     check_network("resnet50", 112, 1, 1, "stem");
+    check_network("iresnet18", 112, 0, 1, "none");
+    check_network("iresnet50", 112, 1, 1, "none");
+    check_network("iresnet50", 112, 0, 1, "layer2");
+    check_network("iresnet18", 64, 0, 0, "none");
 }
 
 static void test_inference_keeps_three_activations_at_most(void **state)
@@ -235,11 +239,16 @@ static void test_a_value_that_is_gone_is_not_given(void **state)
 
 int main(void)
 {
+    const struct CMUnitTest running[] = {
+        cmocka_unit_test(test_sharing_memory_changes_no_bit),
+        cmocka_unit_test(test_a_value_that_is_gone_is_not_given),
+    };
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_values_alive_together_never_share_memory),
         cmocka_unit_test(test_inference_keeps_three_activations_at_most),
         cmocka_unit_test(test_sharing_memory_changes_no_bit),
         cmocka_unit_test(test_a_value_that_is_gone_is_not_given),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests_name("resnet", tests, small_net_choose_resnet, NULL) +
+           cmocka_run_group_tests_name("iresnet", running, small_net_choose_iresnet, NULL);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// model/: torchvision's names, shapes and sizes; stems, freezing, refusals.
+// model/: torchvision's and arcface_torch's names, shapes and sizes; stems, freezing, refusals.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -126,9 +126,66 @@ static void test_small_pictures_get_the_small_stem(void **state)
     tear_down(&b);
 }
 
-static void check_frozen(const char *freeze, const char *last_frozen, const char *first_trained)
+// Counted in PyTorch (tests/interop/iresnet.py).
+static void test_iresnets_have_arcface_torchs_number_of_weights(void **state)
 {
-    fct_model_spec spec = spec_of("resnet18");
+    (void)state;
+    static const struct {
+        const char *name;
+        int64_t floats;
+    } known[] = { { "iresnet18", 24025600 },
+                  { "iresnet34", 34139328 },
+                  { "iresnet50", 43590848 },
+                  { "iresnet100", 65156160 } };
+    for (int i = 0; i < 4; i++) {
+        built b = build(spec_of(known[i].name), 1);
+        assert_int_equal(b.status, FCT_OK);
+        assert_int_equal(trained_floats(&b, "backbone."), known[i].floats);
+        assert_int_equal(b.nodes.features, b.nodes.embedding);
+        assert_int_equal(fct_params_find(b.params, "projection.weight"), -1);
+        tear_down(&b);
+    }
+}
+
+static void test_an_iresnets_names_are_arcface_torchs(void **state)
+{
+    (void)state;
+    built b = build(spec_of("iresnet50"), 1);
+    assert_int_equal(param(&b, "backbone.conv1.weight")->shape.dim[2], 3);
+    assert_int_equal(param(&b, "backbone.prelu.weight")->shape.dim[0], 64);
+    assert_true(param(&b, "backbone.prelu.weight")->initial == 0.25f);
+    assert_int_equal(param(&b, "backbone.layer2.0.bn1.weight")->shape.dim[0], 64);
+    assert_int_equal(param(&b, "backbone.layer2.0.prelu.weight")->shape.dim[0], 128);
+    assert_int_equal(param(&b, "backbone.layer3.13.bn3.running_var")->kind, FCT_PARAM_STAT);
+    assert_int_equal(param(&b, "backbone.layer1.0.downsample.0.weight")->shape.dim[0], 64);
+    assert_int_equal(fct_params_find(b.params, "backbone.layer1.1.downsample.0.weight"), -1);
+    assert_true(param(&b, "backbone.layer4.0.conv2.weight")->fan_out == 200); // deviation 0.1
+    assert_int_equal(param(&b, "backbone.fc.weight")->shape.dim[1], 512 * 7 * 7);
+    assert_true(param(&b, "backbone.features.weight")->frozen);
+    assert_false(param(&b, "backbone.features.bias")->frozen);
+    tear_down(&b);
+}
+
+static void test_an_iresnets_last_layer_follows_picture_and_embedding(void **state)
+{
+    (void)state;
+    fct_model_spec spec = spec_of("iresnet18");
+    spec.height = 80;
+    spec.width = 50;
+    spec.embedding = 100;
+    built b = build(spec, 0);
+    assert_int_equal(b.status, FCT_OK);
+    assert_int_equal(param(&b, "backbone.fc.weight")->shape.dim[1], 512 * 5 * 4);
+    assert_int_equal(param(&b, "backbone.fc.weight")->shape.dim[0], 100);
+    assert_int_equal(param(&b, "landmark_head.weight")->shape.dim[1], 100);
+    assert_int_equal(fct_graph_shape(b.graph, b.nodes.embedding).dim[1], 100);
+    tear_down(&b);
+}
+
+static void check_frozen_in(const char *backbone, const char *freeze, const char *last_frozen,
+                            const char *first_trained)
+{
+    fct_model_spec spec = spec_of(backbone);
     spec.freeze = freeze;
     built b = build(spec, 1);
     assert_int_equal(b.status, FCT_OK);
@@ -138,6 +195,11 @@ static void check_frozen(const char *freeze, const char *last_frozen, const char
     tear_down(&b);
 }
 
+static void check_frozen(const char *freeze, const char *last_frozen, const char *first_trained)
+{
+    check_frozen_in("resnet18", freeze, last_frozen, first_trained);
+}
+
 static void test_freezing_stops_at_the_part_that_was_named(void **state)
 {
     (void)state;
@@ -145,6 +207,10 @@ static void test_freezing_stops_at_the_part_that_was_named(void **state)
     check_frozen("stem", "backbone.bn1.running_mean", "backbone.layer1.0.conv1.weight");
     check_frozen("layer2", "backbone.layer2.1.bn2.bias", "backbone.layer3.0.conv1.weight");
     check_frozen("backbone", "backbone.layer4.1.bn2.bias", "projection.weight");
+    check_frozen_in("iresnet18", "none", "backbone.features.weight", "backbone.features.bias");
+    check_frozen_in("iresnet18", "stem", "backbone.prelu.weight", "backbone.layer1.0.bn1.weight");
+    check_frozen_in("iresnet18", "layer4", "backbone.layer4.1.bn3.bias", "backbone.bn2.weight");
+    check_frozen_in("iresnet18", "backbone", "backbone.features.bias", "expression_head.weight");
 }
 
 static void check_refused(fct_model_spec spec, const char *word)
@@ -168,6 +234,15 @@ static void test_unknown_words_and_small_pictures_are_refused(void **state)
     spec = spec_of("resnet18");
     spec.height = 4;
     check_refused(spec, "112 x 4");
+    spec = spec_of("iresnet18");
+    spec.height = 15;
+    check_refused(spec, "112 x 15");
+    spec = spec_of("iresnet18");
+    spec.stem = "imagenet";
+    check_refused(spec, "model.stem");
+    spec = spec_of("iresnet18");
+    spec.embedding = 0;
+    check_refused(spec, "model.embedding");
 }
 
 static void test_heads_can_sit_on_the_pooled_features(void **state)
@@ -188,6 +263,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_backbones_have_torchvisions_number_of_weights),
         cmocka_unit_test(test_names_are_torchvisions),
+        cmocka_unit_test(test_iresnets_have_arcface_torchs_number_of_weights),
+        cmocka_unit_test(test_an_iresnets_names_are_arcface_torchs),
+        cmocka_unit_test(test_an_iresnets_last_layer_follows_picture_and_embedding),
         cmocka_unit_test(test_small_pictures_get_the_small_stem),
         cmocka_unit_test(test_freezing_stops_at_the_part_that_was_named),
         cmocka_unit_test(test_unknown_words_and_small_pictures_are_refused),

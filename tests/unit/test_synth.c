@@ -273,6 +273,73 @@ static void test_failed_write_is_told_and_cleaned_up(void **state)
     assert_false(has_folder(out, "identity"));
 }
 
+typedef struct {
+    int a, i, b, j; // picture i of person a, picture j of b
+} pair;
+
+static void read_pair(const char *text, pair *out)
+{
+    char line[64];
+    snprintf(line, sizeof line, "%.*s", (int)strcspn(text, "\n"), text);
+    if (sscanf(line, "%d\t%d\t%d\t%d", &out->a, &out->i, &out->b, &out->j) == 4)
+        return;
+    assert_int_equal(sscanf(line, "%d\t%d\t%d", &out->a, &out->i, &out->j), 3);
+    out->b = out->a;
+}
+
+static int same_pair(const pair *x, const pair *y)
+{
+    return (x->a == y->a && x->b == y->b && x->i == y->i && x->j == y->j) ||
+           (x->a == y->b && x->b == y->a && x->i == y->j && x->j == y->i);
+}
+
+static void check_pair(const char *out, const fct_synth_spec *spec, int number, const pair *p)
+{
+    char name[64], path[FCT_PATH_MAX];
+    int64_t fold = number / (2 * spec->pairs), people = fct_synth_pair_people(spec);
+    assert_int_equal(p->a == p->b, number % (2 * spec->pairs) < spec->pairs);
+    assert_int_equal((p->a - spec->identities) / people, fold); // of nobody in another fold
+    assert_int_equal((p->b - spec->identities) / people, fold);
+    snprintf(name, sizeof name, "pairs/%04d/%04d_%04d.jpg", p->b, p->b, p->j);
+    assert_int_equal(fct_path_join(path, out, name), FCT_OK);
+    assert_true(fct_path_is_file(path));
+}
+
+static void test_pairs_are_of_other_people_and_all_different(void **state)
+{
+    (void)state;
+    enum { N = 5, ALL = 20 * N };
+    char out[FCT_PATH_MAX], *text, *line;
+    pair found[ALL];
+    size_t n;
+    fct_synth_spec spec = small_spec(inside("set", out));
+    spec.pairs = N;
+    draw_set(&spec);
+    text = read_file(out, "pairs.txt", &n);
+    assert_int_equal(strncmp(text, "10\t5\n", 5), 0);
+    line = text;
+    for (int k = 0; k < ALL; k++) {
+        line = strchr(line, '\n') + 1;
+        read_pair(line, &found[k]);
+        check_pair(out, &spec, k, &found[k]);
+        for (int before = 0; before < k; before++)
+            assert_false(same_pair(&found[k], &found[before]));
+    }
+    assert_int_equal(strchr(line, '\n') + 1 - text, n);
+    free(text);
+}
+
+static void test_pairs_change_no_other_picture(void **state)
+{
+    (void)state;
+    char one[FCT_PATH_MAX], other[FCT_PATH_MAX];
+    fct_synth_spec a = small_spec(inside("one", one)), b = small_spec(inside("other", other));
+    b.pairs = 1;
+    draw_set(&a);
+    draw_set(&b);
+    assert_int_equal(differing_files(&a, &b), 0);
+}
+
 static void test_values_out_of_range_are_refused(void **state)
 {
     (void)state;
@@ -309,6 +376,8 @@ int main(void)
         IN_FOLDER(test_folder_in_use_is_refused_with_a_hint),
         IN_FOLDER(test_output_below_a_file_names_the_path),
         IN_FOLDER(test_failed_write_is_told_and_cleaned_up),
+        IN_FOLDER(test_pairs_are_of_other_people_and_all_different),
+        IN_FOLDER(test_pairs_change_no_other_picture),
         IN_FOLDER(test_values_out_of_range_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

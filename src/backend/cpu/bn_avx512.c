@@ -64,6 +64,9 @@ static void apply(const fct_bn_forward *f)
             mask[i] = (uint16_t)_mm512_cmp_ps_mask(v, zero, _CMP_NLE_UQ); // NaN passes
         if (f->relu)
             v = _mm512_max_ps(zero, v); // of a NaN, the second operand
+        if (f->slope)
+            v = _mm512_mask_mul_ps(v, _mm512_cmp_ps_mask(v, zero, _CMP_LE_OQ), v,
+                                   _mm512_loadu_ps(f->slope));
         store(f->y + i * LANES, v, f->stream);
     }
     if (f->stream)
@@ -75,12 +78,43 @@ INLINE __m512 masked(const fct_bn_gradient *g, size_t i)
     const uint16_t *mask = g->mask;
     if (!mask)
         return _mm512_load_ps(g->dy + i * LANES);
-    return _mm512_maskz_load_ps((__mmask16)mask[i], g->dy + i * LANES);
+    if (!g->slope)
+        return _mm512_maskz_load_ps((__mmask16)mask[i], g->dy + i * LANES);
+    __m512 dy = _mm512_load_ps(g->dy + i * LANES);
+    return _mm512_mask_mul_ps(dy, (__mmask16)~mask[i], dy, _mm512_loadu_ps(g->slope));
 }
 
 FCT_TARGET_AVX512
-static void gradient_sums(const fct_bn_gradient *g, double *sum, double *products)
+static void gradient_sums_by_side(const fct_bn_gradient *g, double *sums)
 {
+    const __m512 mean = _mm512_loadu_ps(g->mean);
+    const uint16_t *mask = g->mask;
+    for (size_t begin = 0; begin < g->n; begin += FCT_BN_CHUNK) {
+        size_t end = begin + FCT_BN_CHUNK < g->n ? begin + FCT_BN_CHUNK : g->n;
+        __m512 s0 = _mm512_setzero_ps(), s1 = s0, p0 = s0, p1 = s0; // 0: mask set, 1: not
+        for (size_t i = begin; i < end; i++) {
+            __m512 dy = _mm512_load_ps(g->dy + i * LANES);
+            __m512 centred = _mm512_sub_ps(_mm512_load_ps(g->x + i * LANES), mean);
+            __mmask16 high = (__mmask16)mask[i], low = (__mmask16)~mask[i];
+            s0 = _mm512_mask_add_ps(s0, high, s0, dy);
+            s1 = _mm512_mask_add_ps(s1, low, s1, dy);
+            p0 = _mm512_mask3_fmadd_ps(dy, centred, p0, high);
+            p1 = _mm512_mask3_fmadd_ps(dy, centred, p1, low);
+        }
+        add_to_double(sums, s0);
+        add_to_double(sums + LANES, p0);
+        add_to_double(sums + 2 * LANES, s1);
+        add_to_double(sums + 3 * LANES, p1);
+    }
+}
+
+FCT_TARGET_AVX512
+static void gradient_sums(const fct_bn_gradient *g, double *sums)
+{
+    if (g->slope) {
+        gradient_sums_by_side(g, sums);
+        return;
+    }
     const __m512 mean = _mm512_loadu_ps(g->mean);
     for (size_t begin = 0; begin < g->n; begin += FCT_BN_CHUNK) {
         size_t end = begin + FCT_BN_CHUNK < g->n ? begin + FCT_BN_CHUNK : g->n, i = begin;
@@ -98,8 +132,8 @@ static void gradient_sums(const fct_bn_gradient *g, double *sum, double *product
             s0 = _mm512_add_ps(s0, v);
             p0 = _mm512_fmadd_ps(v, _mm512_sub_ps(_mm512_load_ps(g->x + i * LANES), mean), p0);
         }
-        add_to_double(sum, _mm512_add_ps(s0, s1));
-        add_to_double(products, _mm512_add_ps(p0, p1));
+        add_to_double(sums, _mm512_add_ps(s0, s1));
+        add_to_double(sums + LANES, _mm512_add_ps(p0, p1));
     }
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The inner loops of batch norm over a run of positions of one channel block, `lanes` floats each.
-// A mask holds one bit an element: 16 or 8 bits a position, set where the ReLU lets through.
+// A mask holds one bit an element: 16 or 8 bits a position, set where the ReLU lets through and
+// PReLU does not take its slope.
 #ifndef FCT_BN_KERNELS_H
 #define FCT_BN_KERNELS_H
 
@@ -10,17 +11,19 @@
 typedef struct {                // y = relu(scale * x + shift + z)
     size_t n;                   // positions
     const float *scale, *shift; // (lanes)
+    const float *slope;         // (lanes), of PReLU; NULL: none
     const float *x, *z;         // z: NULL for none
     float *y;                   // may be x or z
     void *mask;                 // NULL: not kept
     int relu, stream;           // stream: past the caches
 } fct_bn_forward;
 
-typedef struct { // g = dy where the mask is set
+typedef struct { // g = dy where the mask is set, elsewhere 0 or slope * dy
     size_t n;
     const float *x, *dy;
-    const void *mask;  // NULL: every g is dy
-    const float *mean; // (lanes)
+    const void *mask;   // NULL: every g is dy
+    const float *mean;  // (lanes)
+    const float *slope; // (lanes), of PReLU; NULL: none
 } fct_bn_gradient;
 
 typedef struct {              // dx = a * (g - c1 - (x - mean) * c2), dz = g
@@ -34,8 +37,9 @@ typedef struct {
     // (lanes).
     void (*sums)(size_t n, const float *x, const float *shift, double *sum, double *squares);
     void (*apply)(const fct_bn_forward *f);
-    // Adds the sums of g and of g * (x - mean).
-    void (*gradient_sums)(const fct_bn_gradient *g, double *sum, double *products);
+    // Adds the sums of g and of g * (x - mean). `sums` (2, lanes); with a slope (4, lanes): of dy
+    // where the mask is set, then of dy where it is not.
+    void (*gradient_sums)(const fct_bn_gradient *g, double *sums);
     void (*gradient_apply)(const fct_bn_gradient *g, const fct_bn_backward *b);
 } fct_bn_kernels;
 

@@ -36,6 +36,10 @@ static void apply(const fct_bn_forward *f)
             bits |= (unsigned)!(v[l] <= 0) << l; // NaN passes
             v[l] = v[l] <= 0 ? 0 : v[l];
         }
+        for (int l = 0; f->slope && l < LANES; l++) {
+            bits |= (unsigned)!(v[l] <= 0) << l;
+            v[l] *= v[l] <= 0 ? f->slope[l] : 1;
+        }
         for (int l = 0; l < LANES; l++)
             f->y[i * LANES + (size_t)l] = v[l];
         if (mask)
@@ -49,10 +53,37 @@ static void masked(const fct_bn_gradient *g, size_t i, float out[LANES])
     unsigned bits = mask ? mask[i] : 0xff;
     for (int l = 0; l < LANES; l++)
         out[l] = bits >> l & 1 ? g->dy[i * LANES + (size_t)l] : 0;
+    for (int l = 0; g->slope && l < LANES; l++)
+        out[l] = bits >> l & 1 ? out[l] : g->slope[l] * g->dy[i * LANES + (size_t)l];
 }
 
-static void gradient_sums(const fct_bn_gradient *g, double *sum, double *products)
+static void gradient_sums_by_side(const fct_bn_gradient *g, double *sums)
 {
+    const uint8_t *mask = g->mask;
+    for (size_t begin = 0; begin < g->n; begin += FCT_BN_CHUNK) {
+        size_t end = begin + FCT_BN_CHUNK < g->n ? begin + FCT_BN_CHUNK : g->n;
+        float s[2][LANES] = { { 0 } }, p[2][LANES] = { { 0 } }; // 0: mask set, 1: not
+        for (size_t i = begin; i < end; i++)
+            for (int l = 0; l < LANES; l++) {
+                int side = !(mask[i] >> l & 1);
+                float dy = g->dy[i * LANES + (size_t)l];
+                s[side][l] += dy;
+                p[side][l] += dy * (g->x[i * LANES + (size_t)l] - g->mean[l]);
+            }
+        for (int l = 0; l < LANES; l++)
+            for (int side = 0; side < 2; side++) {
+                sums[2 * side * LANES + l] += (double)s[side][l];
+                sums[(2 * side + 1) * LANES + l] += (double)p[side][l];
+            }
+    }
+}
+
+static void gradient_sums(const fct_bn_gradient *g, double *sums)
+{
+    if (g->slope) {
+        gradient_sums_by_side(g, sums);
+        return;
+    }
     for (size_t begin = 0; begin < g->n; begin += FCT_BN_CHUNK) {
         size_t end = begin + FCT_BN_CHUNK < g->n ? begin + FCT_BN_CHUNK : g->n;
         float s[LANES] = { 0 }, p[LANES] = { 0 };
@@ -65,8 +96,8 @@ static void gradient_sums(const fct_bn_gradient *g, double *sum, double *product
             }
         }
         for (int l = 0; l < LANES; l++) {
-            sum[l] += (double)s[l];
-            products[l] += (double)p[l];
+            sums[l] += (double)s[l];
+            sums[LANES + l] += (double)p[l];
         }
     }
 }

@@ -5,6 +5,9 @@
 
 #include <math.h>
 
+// Factors that stand at the same place for forward and backward.
+enum { MEAN = 3, SLOPE = 4 };
+
 // ---- addresses
 
 static int64_t plane_at(const fct_bn_pass *p, int64_t block, int64_t n)
@@ -29,12 +32,12 @@ static float *results_at(const fct_bn_pass *p, float *t, int64_t block, int64_t 
 
 double *fct_bn_partial_at(const fct_bn_pass *p, int64_t block, int64_t group)
 {
-    return p->partial + (block * p->groups + group) * 2 * p->lanes;
+    return p->partial + (block * p->groups + group) * p->n_sums * p->lanes;
 }
 
 static float *factor_at(const fct_bn_pass *p, int64_t block, int64_t which)
 {
-    return p->factor + (block * 4 + which) * p->lanes;
+    return p->factor + (block * FCT_BN_FACTORS + which) * p->lanes;
 }
 
 // Channels of a block that exist; the lanes behind them are padding.
@@ -52,11 +55,15 @@ static const float *shift_of(const fct_bn_pass *p, int64_t block)
     return values_at(p, p->x, block, 0);
 }
 
-static void forward_sum(const fct_bn_pass *p, int64_t block, int64_t n, double *sum,
-                        double *squares)
+static void forward_sum(const fct_bn_pass *p, int64_t block, int64_t n, double *sums)
 {
-    p->kernels->sums((size_t)p->plane, values_at(p, p->x, block, n), shift_of(p, block), sum,
-                     squares);
+    p->kernels->sums((size_t)p->plane, values_at(p, p->x, block, n), shift_of(p, block), sums,
+                     sums + p->lanes);
+}
+
+static const float *slope_at(const fct_bn_pass *p, int64_t block)
+{
+    return p->slope ? factor_at(p, block, SLOPE) : NULL;
 }
 
 static void forward_apply(const fct_bn_pass *p, int64_t block, int64_t n)
@@ -64,6 +71,7 @@ static void forward_apply(const fct_bn_pass *p, int64_t block, int64_t n)
     fct_bn_forward f = { .n = (size_t)p->plane,
                          .scale = factor_at(p, block, 0),
                          .shift = factor_at(p, block, 1),
+                         .slope = slope_at(p, block),
                          .x = values_at(p, p->x, block, n),
                          .z = values_at(p, p->z, block, n),
                          .y = results_at(p, p->y, block, n),
@@ -73,13 +81,13 @@ static void forward_apply(const fct_bn_pass *p, int64_t block, int64_t n)
     p->kernels->apply(&f);
 }
 
-// Both sums of one lane over all groups, in their order.
-static void gather(const fct_bn_pass *p, int64_t block, int64_t lane, double out[2])
+// The sums of one lane over all groups, in their order; those that are not taken are 0.
+static void gather(const fct_bn_pass *p, int64_t block, int64_t lane, double out[4])
 {
-    out[0] = out[1] = 0;
-    for (int64_t g = 0; g < p->groups; g++) {
-        out[0] += fct_bn_partial_at(p, block, g)[lane];
-        out[1] += fct_bn_partial_at(p, block, g)[p->lanes + lane];
+    for (int64_t k = 0; k < 4; k++) {
+        out[k] = 0;
+        for (int64_t g = 0; k < p->n_sums && g < p->groups; g++)
+            out[k] += fct_bn_partial_at(p, block, g)[k * p->lanes + lane];
     }
 }
 
@@ -109,7 +117,7 @@ static void set_statistics(const fct_bn_pass *p, int64_t block, int64_t lane, do
 static void finish_forward(const fct_bn_pass *p, int64_t block)
 {
     for (int64_t l = 0; l < channels_of(p, block); l++) {
-        double s[2];
+        double s[4];
         gather(p, block, l, s);
         double off = s[0] / p->count, shift = (double)shift_of(p, block)[l];
         set_statistics(p, block, l, shift + off, s[1] / p->count - off * off);
@@ -120,7 +128,7 @@ static void finish_sums(const fct_bn_pass *p, int64_t block)
 {
     double n = (double)(p->v.n * p->plane);
     for (int64_t l = 0; l < channels_of(p, block); l++) {
-        double s[2], shift = (double)shift_of(p, block)[l];
+        double s[4], shift = (double)shift_of(p, block)[l];
         gather(p, block, l, s);
         p->sums_out[block * p->lanes + l] = s[0] + n * shift;
         p->sums_out[p->v.c + block * p->lanes + l] = s[1] + 2 * shift * s[0] + n * shift * shift;
@@ -144,7 +152,7 @@ static void finish_infer(const fct_bn_pass *p, int64_t block)
     }
 }
 
-// ---- backward; factors: a, c1, c2, mean
+// ---- backward; factors: a, c1, c2, mean, slope
 
 static fct_bn_gradient gradient_of(const fct_bn_pass *p, int64_t block, int64_t n)
 {
@@ -152,14 +160,14 @@ static fct_bn_gradient gradient_of(const fct_bn_pass *p, int64_t block, int64_t 
                               .x = values_at(p, p->x, block, n),
                               .dy = values_at(p, p->dy, block, n),
                               .mask = mask_at(p, block, n),
-                              .mean = factor_at(p, block, 3) };
+                              .mean = factor_at(p, block, MEAN),
+                              .slope = slope_at(p, block) };
 }
 
-static void backward_sum(const fct_bn_pass *p, int64_t block, int64_t n, double *sum,
-                         double *products)
+static void backward_sum(const fct_bn_pass *p, int64_t block, int64_t n, double *sums)
 {
     fct_bn_gradient g = gradient_of(p, block, n);
-    p->kernels->gradient_sums(&g, sum, products);
+    p->kernels->gradient_sums(&g, sums);
 }
 
 static void backward_apply(const fct_bn_pass *p, int64_t block, int64_t n)
@@ -184,12 +192,25 @@ static void set_gradient(const fct_bn_pass *p, int64_t block, int64_t lane, doub
     factor_at(p, block, 2)[lane] = (float)(sum_xhat / p->count * invstd);
 }
 
+// From the sums of both sides to those of g; PReLU's own gradient is the low side's sum of dy u,
+// with u = gamma (x - mean) invstd + beta.
+static void join_sides(const fct_bn_pass *p, int64_t c, double s[4])
+{
+    if (!p->slope)
+        return;
+    double invstd = (double)p->invstd[c], slope = (double)p->slope[c];
+    p->dslope[c] = (float)((double)p->gamma[c] * invstd * s[3] + (double)p->beta[c] * s[2]);
+    s[0] += slope * s[2];
+    s[1] += slope * s[3];
+}
+
 static void finish_backward_sums(const fct_bn_pass *p, int64_t block)
 {
     for (int64_t l = 0; l < channels_of(p, block); l++) {
         int64_t c = block * p->lanes + l;
-        double s[2];
+        double s[4];
         gather(p, block, l, s);
+        join_sides(p, c, s);
         double sum_xhat = s[1] * (double)p->invstd[c];
         p->dbeta[c] = (float)s[0];
         p->dgamma[c] = (float)sum_xhat;
@@ -239,8 +260,10 @@ const fct_bn_steps *fct_bn_steps_of(fct_op op)
 
 void fct_bn_reset_factors(const fct_bn_pass *p, int64_t block)
 {
-    for (int64_t i = 0; i < 4 * p->lanes; i++)
+    for (int64_t i = 0; i < FCT_BN_FACTORS * p->lanes; i++)
         factor_at(p, block, 0)[i] = 0;
     for (int64_t l = 0; p->dy && l < channels_of(p, block); l++)
-        factor_at(p, block, 3)[l] = p->mean[block * p->lanes + l];
+        factor_at(p, block, MEAN)[l] = p->mean[block * p->lanes + l];
+    for (int64_t l = 0; p->slope && l < channels_of(p, block); l++)
+        factor_at(p, block, SLOPE)[l] = p->slope[block * p->lanes + l];
 }

@@ -42,7 +42,7 @@ struct fct_cpu_plan {
 };
 
 extern const fct_cpu_family fct_cpu_conv, fct_cpu_bn, fct_cpu_maxpool, fct_cpu_avgpool,
-    fct_cpu_linear, fct_cpu_add, fct_cpu_normalize;
+    fct_cpu_linear, fct_cpu_add, fct_cpu_flatten, fct_cpu_normalize;
 
 // Bytes with padding; and from and to plain row-major memory.
 size_t fct_cpu_bytes(fct_backend *b, const fct_shape *shape);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Batch norm (+ add) (+ ReLU) on blocked activations: two passes over the data with a few numbers
-// per channel between them, shared out to the threads. Every op is a row of up to three steps
-// (bn_pass.h).
+// Batch norm (+ add) (+ ReLU or PReLU) on blocked activations: two passes over the data with a few
+// numbers per channel between them, shared out to the threads. Every op is a row of up to three
+// steps (bn_pass.h).
 #include <omp.h>
 
 #include "bn_pass.h"
@@ -17,10 +17,10 @@ static void sum_group(const fct_bn_pass *p, int64_t block, int64_t group)
     if (!p->steps->sum)
         return;
     double *sums = fct_bn_partial_at(p, block, group);
-    for (int64_t l = 0; l < 2 * p->lanes; l++)
+    for (int64_t l = 0; l < p->n_sums * p->lanes; l++)
         sums[l] = 0;
     for (int64_t n = group * p->v.n / p->groups; n < (group + 1) * p->v.n / p->groups; n++)
-        p->steps->sum(p, block, n, sums, sums + p->lanes);
+        p->steps->sum(p, block, n, sums);
 }
 
 // Backwards: what the first pass read last is still in the cache.
@@ -98,6 +98,8 @@ static void bind_forward(const fct_op_desc *d, const fct_tensor *in, const fct_t
     }
     if (d->attr.bn.add)
         p->z = fct_host_at(&in[i]);
+    if (d->attr.bn.prelu)
+        p->slope = fct_host_at(&in[i]);
     p->y = fct_host_at(&out[0]);
     if (d->op == FCT_OP_BN_INFER)
         return;
@@ -105,8 +107,18 @@ static void bind_forward(const fct_op_desc *d, const fct_tensor *in, const fct_t
     p->invstd_out = fct_host_at(&out[2]);
     p->stat_mean = fct_host_at(&out[3]);
     p->stat_var = fct_host_at(&out[4]);
-    if (d->attr.bn.relu)
+    if (fct_op_bn_has_mask(d))
         p->mask = fct_host_at(&out[5]);
+}
+
+// What PReLU's gradient takes, from operand i on.
+static void bind_slope(const fct_op_desc *d, const fct_tensor *in, int i, fct_bn_pass *p)
+{
+    if (d->op == FCT_OP_BN_BWD_SUM)
+        p->gamma = fct_host_at(&in[i++]);
+    if (d->op != FCT_OP_BN_BWD_APPLY)
+        p->beta = fct_host_at(&in[i++]);
+    p->slope = fct_host_at(&in[i]);
 }
 
 static void bind_backward(const fct_op_desc *d, const fct_tensor *in, const fct_tensor *out,
@@ -121,8 +133,10 @@ static void bind_backward(const fct_op_desc *d, const fct_tensor *in, const fct_
     p->invstd = fct_host_at(&in[i++]);
     if (d->op == FCT_OP_BN_BWD_APPLY)
         p->sums = fct_host_at(&in[i++]);
-    if (d->attr.bn.relu)
-        p->mask = fct_host_at(&in[i]);
+    if (fct_op_bn_has_mask(d))
+        p->mask = fct_host_at(&in[i++]);
+    if (d->attr.bn.prelu)
+        bind_slope(d, in, i, p);
     if (d->op == FCT_OP_BN_BWD_SUM)
         p->sums_out = fct_host_at(&out[0]);
     else
@@ -130,6 +144,8 @@ static void bind_backward(const fct_op_desc *d, const fct_tensor *in, const fct_
     if (d->op != FCT_OP_BN_BWD_APPLY) {
         p->dgamma = fct_host_at(&out[o++]);
         p->dbeta = fct_host_at(&out[o++]);
+        if (d->attr.bn.prelu)
+            p->dslope = fct_host_at(&out[o]);
     }
     if (d->attr.bn.add && d->op != FCT_OP_BN_BWD_SUM)
         p->dz = fct_host_at(&out[o]);
@@ -156,20 +172,22 @@ static fct_bn_pass pass_of(const fct_cpu *b, const fct_op_desc *d)
                       .count = across_ranks ? d->attr.bn.count : (double)(v.n * v.h * v.w),
                       .eps = (double)d->attr.bn.eps,
                       .stat_weight = (double)d->attr.bn.stat_weight,
-                      .relu = d->attr.bn.relu };
+                      .relu = d->attr.bn.relu,
+                      .n_sums = d->attr.bn.prelu && is_backward(d->op) ? 4 : 2 };
     p.stream = fct_cpu_should_stream((size_t)(v.n * p.blocks * p.lanes * p.plane) * sizeof(float));
     return p;
 }
 
 static size_t partial_bytes(const fct_bn_pass *p)
 {
-    return (size_t)(p->blocks * p->groups * 2 * p->lanes) * sizeof(double);
+    return (size_t)(p->blocks * p->groups * p->n_sums * p->lanes) * sizeof(double);
 }
 
 static fct_status bn_prepare(fct_cpu *b, fct_cpu_plan *plan)
 {
     fct_bn_pass p = pass_of(b, &plan->base.desc);
-    plan->workspace_bytes = partial_bytes(&p) + (size_t)(p.blocks * 4 * p.lanes) * sizeof(float);
+    plan->workspace_bytes =
+        partial_bytes(&p) + (size_t)(p.blocks * FCT_BN_FACTORS * p.lanes) * sizeof(float);
     return FCT_OK;
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The two operations without a neighbourhood: the sum of two tensors, and pictures to numbers.
+// The operations without a neighbourhood: the sum of two tensors, activations to rows and back, and
+// pictures to numbers.
 #include <omp.h>
 
 #include "cpu.h"
@@ -19,6 +20,18 @@ static fct_status add_run(fct_cpu *b, fct_cpu_plan *plan, const fct_tensor *in,
 }
 
 const fct_cpu_family fct_cpu_add = { .run = add_run };
+
+// The same moves as from and to the host.
+static fct_status flatten_run(fct_cpu *b, fct_cpu_plan *plan, const fct_tensor *in,
+                              const fct_tensor *out, void *workspace)
+{
+    (void)workspace;
+    if (plan->base.desc.op == FCT_OP_FLATTEN)
+        return fct_cpu_download(&b->base, fct_host_at(&out[0]), in[0]);
+    return fct_cpu_upload(&b->base, out[0], fct_host_at(&in[0]));
+}
+
+const fct_cpu_family fct_cpu_flatten = { .run = flatten_run };
 
 // One row of a picture: 3 interleaved bytes a position, to 3 planes through a table.
 static void normalize_row(const uint8_t *rgb, int64_t n, int64_t plane, float table[3][256],

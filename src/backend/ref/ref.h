@@ -25,6 +25,7 @@ void fct_ref_avgpool_bwd(const fct_op_desc *d, const fct_tensor *in, const fct_t
 void fct_ref_linear_fwd(const fct_op_desc *d, const fct_tensor *in, const fct_tensor *out);
 void fct_ref_linear_bwd_data(const fct_op_desc *d, const fct_tensor *in, const fct_tensor *out);
 void fct_ref_linear_bwd_weight(const fct_op_desc *d, const fct_tensor *in, const fct_tensor *out);
+void fct_ref_copy(const fct_op_desc *d, const fct_tensor *in, const fct_tensor *out);
 void fct_ref_add(const fct_op_desc *d, const fct_tensor *in, const fct_tensor *out);
 void fct_ref_normalize(const fct_op_desc *d, const fct_tensor *in, const fct_tensor *out);
 

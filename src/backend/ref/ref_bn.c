@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Batch norm (+ add) (+ ReLU), Ioffe & Szegedy 2015, forward and backward, local and synchronised.
-// With m elements a channel: mean = sum x / m, var = sum x^2 / m - mean^2, xhat = (x - mean)
-// invstd; dx = gamma invstd (dy - sum dy / m - xhat sum(dy xhat) / m). The sums of BN_BWD_SUM are
-// sum dy and sum(dy xhat), with dy taken after the mask of the ReLU.
+// Batch norm (+ add) (+ ReLU or PReLU), Ioffe & Szegedy 2015, forward and backward, local and
+// synchronised. With m elements a channel: mean = sum x / m, var = sum x^2 / m - mean^2, xhat = (x
+// - mean) invstd; dx = gamma invstd (dy - sum dy / m - xhat sum(dy xhat) / m). The sums of
+// BN_BWD_SUM are sum dy and sum(dy xhat), with dy taken after the mask of the ReLU. PReLU (He et
+// al., ICCV 2015) lets slope * dy through where the mask is not set; its own gradient is sum dy u
+// there, u = bn(x).
 #include <math.h>
 #include <stddef.h>
 
@@ -41,8 +43,15 @@ static void channel_sums(const channel *ch, const float *x, double *sum, double 
     }
 }
 
-// y = relu(scale * x + shift + z) of one channel; z and mask may be NULL.
-static void transform(const channel *ch, double scale, double shift, int relu, const float *x,
+// 0 * infinity is 0 here: a ReLU stops everything.
+static double lowered(double low, double v)
+{
+    return low != 0 ? low * v : 0;
+}
+
+// y = scale * x + shift + z of one channel, times `low` where that is not above 0; z and mask may
+// be NULL.
+static void transform(const channel *ch, double scale, double shift, double low, const float *x,
                       const float *z, float *y, uint8_t *mask)
 {
     for (int64_t e = 0; e < elements(ch); e++) {
@@ -50,8 +59,17 @@ static void transform(const channel *ch, double scale, double shift, int relu, c
         double v = (double)x[i] * scale + shift + (z ? (double)z[i] : 0);
         if (mask)
             mask[i] = (uint8_t) !(v <= 0); // NaN passes, so that a diverged run shows
-        y[i] = (float)(relu && v <= 0 ? 0 : v);
+        y[i] = (float)(v <= 0 ? lowered(low, v) : v);
     }
+}
+
+// The factor of values that are not above 0: relu, prelu with its slope in operand `slope`,
+// neither.
+static double low_factor(const fct_op_desc *d, const fct_tensor *in, int slope, int64_t c)
+{
+    if (d->attr.bn.prelu)
+        return (double)((const float *)fct_host_at(&in[slope]))[c];
+    return d->attr.bn.relu ? 0 : 1;
 }
 
 // The rest of a training forward pass once a channel's sums over `count` elements are known.
@@ -73,8 +91,9 @@ static void apply(const fct_op_desc *d, int64_t c, double sum, double sum_square
     invstd_out[c] = (float)invstd;
     stat_mean[c] = (float)(mean * (double)d->attr.bn.stat_weight);
     stat_var[c] = (float)(unbiased * (double)d->attr.bn.stat_weight);
-    transform(&ch, scale, (double)beta[c] - scale * mean, d->attr.bn.relu, fct_host_at(&in[0]), z,
-              fct_host_at(&out[0]), d->attr.bn.relu ? fct_host_at(&out[5]) : NULL);
+    transform(&ch, scale, (double)beta[c] - scale * mean, low_factor(d, in, first + 2, c),
+              fct_host_at(&in[0]), z, fct_host_at(&out[0]),
+              fct_op_bn_has_mask(d) ? fct_host_at(&out[5]) : NULL);
 }
 
 void fct_ref_bn_fwd(const fct_op_desc *d, const fct_tensor *in, const fct_tensor *out)
@@ -114,7 +133,7 @@ void fct_ref_bn_infer(const fct_op_desc *d, const fct_tensor *in, const fct_tens
     for (int64_t c = 0; c < v.c; c++) {
         channel ch = channel_of(&v, c);
         double scale = (double)gamma[c] / sqrt((double)var[c] + (double)d->attr.bn.eps);
-        transform(&ch, scale, (double)beta[c] - scale * (double)mean[c], d->attr.bn.relu,
+        transform(&ch, scale, (double)beta[c] - scale * (double)mean[c], low_factor(d, in, 5, c),
                   fct_host_at(&in[0]), d->attr.bn.add ? fct_host_at(&in[5]) : NULL,
                   fct_host_at(&out[0]), NULL);
     }
@@ -124,12 +143,23 @@ typedef struct { // one channel of a backward pass
     channel at;
     const float *x, *dy;
     const uint8_t *mask; // NULL: no ReLU
-    double mean, invstd;
+    double mean, invstd, low;
 } backward;
 
 static double masked(const backward *b, int64_t i)
 {
-    return !b->mask || b->mask[i] ? (double)b->dy[i] : 0;
+    return !b->mask || b->mask[i] ? (double)b->dy[i] : lowered(b->low, (double)b->dy[i]);
+}
+
+static double slope_gradient(const backward *b, double gamma, double beta)
+{
+    double sum = 0;
+    for (int64_t e = 0; e < elements(&b->at); e++) {
+        int64_t i = element(&b->at, e);
+        double u = gamma * ((double)b->x[i] - b->mean) * b->invstd + beta;
+        sum += b->mask[i] ? 0 : (double)b->dy[i] * u;
+    }
+    return sum;
 }
 
 static void backward_sums(const backward *b, double *sum, double *sum_xhat)
@@ -155,17 +185,26 @@ static void backward_apply(const backward *b, double gamma, double sum, double s
     }
 }
 
-// `first`: the operand that holds the mean; the inverse deviation and, in the end, the mask follow.
+// `first`: the operand that holds the mean; the inverse deviation follows, then sums and mask.
 static backward backward_of(const fct_op_desc *d, const fct_plane_dims *v, int64_t c, int first,
                             const fct_tensor *in)
 {
     const float *mean = fct_host_at(&in[first]), *invstd = fct_host_at(&in[first + 1]);
+    int mask = first + 2 + (d->op == FCT_OP_BN_BWD_APPLY);
     return (backward){ .at = channel_of(v, c),
                        .x = fct_host_at(&in[0]),
                        .dy = fct_host_at(&in[1]),
-                       .mask = d->attr.bn.relu ? fct_host_at(&in[d->n_in - 1]) : NULL,
+                       .mask = fct_op_bn_has_mask(d) ? fct_host_at(&in[mask]) : NULL,
+                       .low = low_factor(d, in, d->n_in - 1, c),
                        .mean = (double)mean[c],
                        .invstd = (double)invstd[c] };
+}
+
+static void set_slope_gradient(const backward *b, int64_t c, const float *gamma,
+                               const fct_tensor *beta, const fct_tensor *out)
+{
+    const float *beta_at = fct_host_at(beta);
+    ((float *)fct_host_at(out))[c] = (float)slope_gradient(b, (double)gamma[c], (double)beta_at[c]);
 }
 
 void fct_ref_bn_bwd(const fct_op_desc *d, const fct_tensor *in, const fct_tensor *out)
@@ -179,6 +218,8 @@ void fct_ref_bn_bwd(const fct_op_desc *d, const fct_tensor *in, const fct_tensor
         backward_sums(&b, &sum, &sum_xhat);
         dgamma[c] = (float)sum_xhat;
         dbeta[c] = (float)sum;
+        if (d->attr.bn.prelu)
+            set_slope_gradient(&b, c, gamma, &in[6], &out[3]);
         backward_apply(&b, (double)gamma[c], sum, sum_xhat, (double)elements(&b.at),
                        fct_host_at(&out[0]), d->attr.bn.add ? fct_host_at(&out[3]) : NULL);
     }
@@ -194,6 +235,8 @@ void fct_ref_bn_bwd_sum(const fct_op_desc *d, const fct_tensor *in, const fct_te
         backward_sums(&b, &sums[c], &sums[v.c + c]);
         dgamma[c] = (float)sums[v.c + c];
         dbeta[c] = (float)sums[c];
+        if (d->attr.bn.prelu)
+            set_slope_gradient(&b, c, fct_host_at(&in[5]), &in[6], &out[3]);
     }
 }
 

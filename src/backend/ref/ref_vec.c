@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Elementwise work in float64: add, normalise pictures, and the optimisers on flat ranges.
+// Elementwise work in float64: add, copy, normalise pictures, and the optimisers on flat ranges.
 #include <math.h>
+#include <string.h>
 
 #include "host_memory.h"
 #include "op_dims.h"
@@ -13,6 +14,13 @@ void fct_ref_add(const fct_op_desc *d, const fct_tensor *in, const fct_tensor *o
     int64_t n = fct_shape_elements(&d->out[0]);
     for (int64_t i = 0; i < n; i++)
         y[i] = (float)((double)a[i] + (double)b[i]);
+}
+
+// Flatten and unflatten: everything here is row-major already.
+void fct_ref_copy(const fct_op_desc *d, const fct_tensor *in, const fct_tensor *out)
+{
+    memcpy(fct_host_at(&out[0]), fct_host_at(&in[0]),
+           (size_t)fct_shape_elements(&d->out[0]) * sizeof(float));
 }
 
 void fct_ref_normalize(const fct_op_desc *d, const fct_tensor *in, const fct_tensor *out)

@@ -17,6 +17,7 @@ static const command commands[] = {
     { "pack", "turns folders of pictures into HDF5 shards", fct_cmd_pack },
     { "train", "trains; under mpirun or srun on all ranks", fct_cmd_train },
     { "eval", "scores a checkpoint on a packed set", fct_cmd_eval },
+    { "verify", "tells with a checkpoint whether two faces are one person's", fct_cmd_verify },
     { "inspect", "what a packed set, a picture folder, a checkpoint or a run holds",
       fct_cmd_inspect },
     { "compare", "runs side by side: trains configurations, then a table and curves",

@@ -69,4 +69,20 @@ typedef struct {
 // `report` on rank 0.
 fct_status fct_eval(const fct_eval_spec *spec, fct_text *report);
 
+typedef struct {
+    const char *checkpoint;      // step folder, checkpoints folder or run folder
+    const char *set;             // .bin, packed folder or shard
+    const char *split, *pairs;   // as fct_pair_set_spec's, or NULL
+    const char *roc, *distances; // csv files to write, or NULL
+    const char *backend;         // "auto", "cpu", "ref"
+    int64_t batch;               // pictures of one rank at a time
+    int threads, workers;
+    int json;
+    fct_comm *comm;
+} fct_verify_spec;
+
+// Collective. Verifies faces with a checkpoint's embedding: every picture of the pairs and its
+// mirror image once; the report goes to `report` on rank 0.
+fct_status fct_verify(const fct_verify_spec *spec, fct_text *report);
+
 #endif

@@ -19,6 +19,7 @@ typedef struct {
 typedef struct { // plain numbers: may be sent to other ranks as they are
     int64_t pairs, same, different;
     int folds;                       // 10, fewer with fewer pairs; 0: a single pair
+    int is_by_kind;                  // folds of the file's order would have held one kind of pair
     double accuracy, std;            // 0..1 over the folds; NaN without folds
     double threshold, best_accuracy; // squared distance that is right most often on all pairs
     double auc, eer;                 // NaN when all pairs are of one kind

@@ -15,6 +15,7 @@ int fct_cmd_pack(int argc, char **argv);
 int fct_cmd_inspect(int argc, char **argv);
 int fct_cmd_train(int argc, char **argv);
 int fct_cmd_eval(int argc, char **argv);
+int fct_cmd_verify(int argc, char **argv);
 int fct_cmd_compare(int argc, char **argv);
 int fct_cmd_submit(int argc, char **argv);
 int fct_cmd_bench(int argc, char **argv);

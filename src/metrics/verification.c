@@ -72,11 +72,9 @@ static int step_of(double distance)
     return i;
 }
 
-static void count(histogram *h, const double *distance, const uint8_t *same, int64_t low,
-                  int64_t high, int sign)
+static void count(histogram *h, double distance, int same)
 {
-    for (int64_t i = low; i < high; i++)
-        (same[i] ? h->same : h->different)[step_of(distance[i])] += sign;
+    (same ? h->same : h->different)[step_of(distance)]++;
 }
 
 // Pairs that threshold i judges rightly.
@@ -103,50 +101,100 @@ static int best_threshold(const histogram *h, int64_t *right)
     return best;
 }
 
-// Contiguous folds; the first n % folds have one pair more, as scikit-learn's KFold.
-static void judge_folds(int64_t n, const double *distance, const uint8_t *same, histogram *all,
-                        fct_verification *out)
+// Fold of item i of n: contiguous, the first n % folds have one more, as scikit-learn's KFold.
+static int fold_of(int64_t i, int64_t n, int folds)
+{
+    int64_t small = n / folds, large = n % folds;
+    return (int)(i < large * (small + 1) ? i / (small + 1)
+                                         : large + (i - large * (small + 1)) / small);
+}
+
+static int has_one_kind(const histogram *h)
+{
+    int64_t same = 0, different = 0;
+    for (int k = 0; k <= THRESHOLDS; k++) {
+        same += h->same[k];
+        different += h->different[k];
+    }
+    return same == 0 || different == 0;
+}
+
+// Deals the pairs to the folds: in their order, or those of each kind on their own.
+static void deal(int64_t n, const double *distance, const uint8_t *same, const fct_verification *v,
+                 histogram *fold)
+{
+    int64_t seen[2] = { 0 };
+    memset(fold, 0, FCT_VERIFY_FOLDS * sizeof *fold);
+    for (int64_t i = 0; i < n; i++) {
+        int64_t place = v->is_by_kind ? seen[same[i] != 0]++ : i;
+        int64_t of = !v->is_by_kind ? n : same[i] ? v->same : v->different;
+        count(&fold[fold_of(place, of, v->folds)], distance[i], same[i]);
+    }
+}
+
+// Lists that put one kind after the other (LFW's with one set) would give folds of one kind, judged
+// by a threshold that was found on more of the other.
+static void deal_folds(int64_t n, const double *distance, const uint8_t *same, histogram *fold,
+                       fct_verification *out)
+{
+    int one_kind = 0;
+    out->is_by_kind = 0;
+    deal(n, distance, same, out, fold);
+    for (int f = 0; f < out->folds; f++)
+        one_kind |= has_one_kind(&fold[f]);
+    if (one_kind && out->same >= out->folds && out->different >= out->folds) {
+        out->is_by_kind = 1;
+        deal(n, distance, same, out, fold);
+    }
+}
+
+static double judge_fold(const histogram *all, const histogram *test)
+{
+    histogram train;
+    int64_t right, n = 0;
+    for (int k = 0; k <= THRESHOLDS; k++) {
+        train.same[k] = all->same[k] - test->same[k];
+        train.different[k] = all->different[k] - test->different[k];
+        n += test->same[k] + test->different[k];
+    }
+    return (double)right_at(test, best_threshold(&train, &right)) / (double)n;
+}
+
+static void judge_folds(const histogram *all, const histogram *fold, fct_verification *out)
 {
     double accuracy[FCT_VERIFY_FOLDS], mean = 0, square = 0;
-    int folds = n < FCT_VERIFY_FOLDS ? (int)n : FCT_VERIFY_FOLDS;
-    out->accuracy = out->std = (double)NAN;
-    out->folds = folds < 2 ? 0 : folds;
-    if (folds < 2)
-        return;
-    int64_t low = 0;
-    for (int f = 0; f < folds; f++) {
-        int64_t high = low + n / folds + (f < n % folds), right;
-        histogram test = { 0 };
-        count(all, distance, same, low, high, -1);
-        int best = best_threshold(all, &right);
-        count(all, distance, same, low, high, 1);
-        count(&test, distance, same, low, high, 1);
-        accuracy[f] = (double)right_at(&test, best) / (double)(high - low);
-        mean += accuracy[f] / folds;
-        low = high;
+    for (int f = 0; f < out->folds; f++) {
+        accuracy[f] = judge_fold(all, &fold[f]);
+        mean += accuracy[f] / out->folds;
     }
-    for (int f = 0; f < folds; f++)
+    for (int f = 0; f < out->folds; f++)
         square += (accuracy[f] - mean) * (accuracy[f] - mean);
     out->accuracy = mean;
-    out->std = sqrt(square / folds);
+    out->std = sqrt(square / out->folds);
 }
 
 fct_status fct_verification_judge(int64_t n, const double *distance, const uint8_t *same,
                                   fct_verification *out)
 {
-    histogram *all = calloc(1, sizeof *all);
+    histogram *all = calloc(1 + FCT_VERIFY_FOLDS, sizeof *all);
     if (!all)
-        return FCT_FAIL_NOMEM(sizeof *all, "thresholds");
+        return FCT_FAIL_NOMEM((1 + FCT_VERIFY_FOLDS) * sizeof *all, "thresholds");
     int64_t right;
     out->pairs = n;
     out->same = 0;
-    for (int64_t i = 0; i < n; i++)
+    for (int64_t i = 0; i < n; i++) {
         out->same += same[i] != 0;
+        count(all, distance[i], same[i]);
+    }
     out->different = n - out->same;
-    count(all, distance, same, 0, n, 1);
     out->threshold = threshold_at(best_threshold(all, &right));
     out->best_accuracy = (double)right / (double)n;
-    judge_folds(n, distance, same, all, out);
+    out->folds = n < 2 ? 0 : n < FCT_VERIFY_FOLDS ? (int)n : FCT_VERIFY_FOLDS;
+    out->accuracy = out->std = (double)NAN;
+    if (out->folds > 0) {
+        deal_folds(n, distance, same, all + 1, out);
+        judge_folds(all, all + 1, out);
+    }
     free(all);
     return fct_roc_judge(n, distance, same, out);
 }

@@ -25,8 +25,9 @@ void fct_verification_print(const fct_verification *v, fct_text *out)
     fct_text_add(out, "  pairs          %lld: %lld of one person, %lld of two\n",
                  (long long)v->pairs, (long long)v->same, (long long)v->different);
     if (v->folds > 0)
-        fct_text_add(out, "  accuracy       %7.3f %% +- %.3f   %d folds\n", 100 * v->accuracy,
-                     100 * v->std, v->folds);
+        fct_text_add(out, "  accuracy       %7.3f %% +- %.3f   %d folds%s\n", 100 * v->accuracy,
+                     100 * v->std, v->folds,
+                     v->is_by_kind ? ", each kind of pair dealt on its own" : "");
     fct_text_add(out, "  best           %7.3f %% at threshold %.2f of the squared distance\n",
                  100 * v->best_accuracy, v->threshold);
     if (isfinite(v->auc))
@@ -59,8 +60,9 @@ static void field(fct_text *out, const char *name, double value)
 
 void fct_verification_json(const fct_verification *v, fct_text *out)
 {
-    fct_text_add(out, "\"pairs\": %lld, \"same\": %lld, \"different\": %lld, \"folds\": %d",
-                 (long long)v->pairs, (long long)v->same, (long long)v->different, v->folds);
+    fct_text_add(
+        out, "\"pairs\": %lld, \"same\": %lld, \"different\": %lld, \"folds\": %d, \"by_kind\": %d",
+        (long long)v->pairs, (long long)v->same, (long long)v->different, v->folds, v->is_by_kind);
     field(out, "accuracy", v->accuracy);
     field(out, "std", v->std);
     field(out, "threshold", v->threshold);

@@ -146,32 +146,14 @@ static fct_status open_data(job *j)
 
 static fct_status make_net(job *j)
 {
-    const fct_options *o = j->options;
-    const fct_blob *input = fct_blobs_find(&j->state, "meta/input");
-    const fct_blob *normalize = fct_blobs_find(&j->state, "meta/normalize");
-    if (!input || !normalize || fct_blob_bytes(input) != 2 * sizeof(int64_t) ||
-        fct_blob_bytes(normalize) != 6 * sizeof(double))
-        return FCT_FAIL(FCT_E_FORMAT, "%s: does not say its input size and normalisation",
-                        j->taken);
-    const int64_t *side = input->data;
-    const double *numbers = normalize->data;
     fct_net_spec s = { .comm = j->spec->comm,
                        .backend = j->spec->backend,
                        .threads = j->cores.threads,
                        .eval_rows = j->spec->batch };
-    s.model = (fct_model_spec){ .backbone = o->model_backbone,
-                                .stem = o->model_stem,
-                                .height = (int)side[0],
-                                .width = (int)side[1],
-                                .embedding = (int)o->model_embedding,
-                                .expressions = j->classes,
-                                .landmarks = j->landmarks,
-                                .identity_rows = fct_identity_rows(o, &j->tasks),
-                                .freeze = "none" };
-    for (int c = 0; c < 3; c++) {
-        s.model.mean[c] = (float)numbers[c];
-        s.model.std[c] = (float)numbers[3 + c];
-    }
+    FCT_TRY(fct_state_describe_model(&j->state, j->options, j->taken, &s.model));
+    s.model.expressions = j->classes;
+    s.model.landmarks = j->landmarks;
+    s.model.identity_rows = fct_identity_rows(j->options, &j->tasks);
     FCT_TRY(fct_net_create(&s, &j->net));
     j->tasks.features = j->net->features;
     return FCT_OK;

@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "eval_look.h"
 #include "evaluate.h"
 #include "facet/fault.h"
-#include "facet/lifecycle.h"
 #include "facet/watchdog.h"
 #include "prediction.h"
 
@@ -172,20 +172,6 @@ static fct_status run_batch(fct_evaluator *e, const fct_batch *b)
     return FCT_OK;
 }
 
-// All ranks learn whether one of them failed (it says why at the end), or is asked to stop.
-static fct_status look(fct_evaluator *e, fct_status mine, int *leave)
-{
-    int64_t seen[2] = { mine != FCT_OK, fct_lifecycle_asked() != FCT_ASKED_BY_NOBODY ||
-                                            fct_fault("evaluate.stop") };
-    fct_status status = fct_comm_reduce_i64(e->spec.comm, seen, 2, FCT_MAX);
-    *leave = status != FCT_OK || seen[0] || seen[1];
-    if (mine != FCT_OK || status != FCT_OK)
-        return mine != FCT_OK ? mine : status;
-    return seen[1] && !seen[0]
-               ? FCT_FAIL(FCT_E_INTERRUPTED, "asked to stop in the middle of an evaluation")
-               : FCT_OK;
-}
-
 static fct_status run_all(fct_evaluator *e)
 {
     e->mine.n = 0;
@@ -194,7 +180,7 @@ static fct_status run_all(fct_evaluator *e)
     for (int64_t i = 0; i < fct_sampler_steps(e->sampler); i++) {
         const fct_batch *batch;
         if (i % LOOK_BATCHES == 0)
-            status = look(e, status, &leave);
+            status = fct_eval_look(e->spec.comm, status, &leave);
         if (leave)
             break;
         if (status == FCT_OK)

@@ -7,8 +7,10 @@
 #include "health.h"
 
 static const double few_images = 1.5;      // pictures of a person in a batch
-static const double low_spread = 0.25;     // of what random directions would have
+static const double low_spread = 0.1;      // of what random directions would have
+static const double low_accuracy = 0.1;    // a head that tells people apart may have flat logits
 static const double stuck_share = 0.97;    // of the loss of guessing
+static const double falling_share = 0.95;  // of the loss before: not stuck yet, however high
 static const double dead_share = 0.33;     // of the gradient's norm that is left
 static const double least_fit = 0.9;       // R^2 of the straight line
 static const double little_progress = 0.1; // share by which the loss fell
@@ -53,7 +55,7 @@ static int find_low_spread(const fct_health *h, const fct_health_epoch *e, fct_t
     (void)h;
     const double random = e->scale * e->scale / e->features;
     if (!has_identity(e) || e->is_warming || e->task[0].classes < SPREAD_CLASSES ||
-        !(e->spread < low_spread * random))
+        !(e->spread < low_spread * random) || !(e->task[0].accuracy < low_accuracy))
         return 0;
     fct_text_add(
         out,
@@ -75,7 +77,8 @@ static int find_stuck(const fct_health *h, const fct_health_epoch *e, int k, fct
     const fct_health_task *t = &e->task[k];
     const fct_health_past *before = &h->past[0];
     if (t->classes < 2 || e->is_warming || h->epochs < 1 || before->is_warming > 0 ||
-        !is_stuck(t->loss, t->chance_loss) || !is_stuck(before->loss[k], t->chance_loss))
+        !is_stuck(t->loss, t->chance_loss) || !is_stuck(before->loss[k], t->chance_loss) ||
+        t->loss < falling_share * before->loss[k])
         return 0;
     fct_text_add(out,
                  "the %s loss is stuck: %.3f in epoch %d and %.3f in the one before, and guessing "

@@ -136,7 +136,7 @@ static void tell(const fct_trainer *t, const fct_blobs *state, const fct_init_ma
     int n;
     const fct_param *table = fct_params_table(t->net->params, &n);
     fct_text words = { 0 };
-    FCT_INFO("started from %s: %d of %d tensors taken over%s, %.1f%% of the backbone's values",
+    FCT_INFO("started from %s: %d of %d tensors taken over%s, %.2f%% of the backbone's values",
              taken, fct_init_match_count(m, FCT_INIT_TAKEN), n,
              is_average ? " (of the weights' moving average)" : "", 100 * m->share);
     fct_init_match_words(m, state, table, "\n", &words);
@@ -180,8 +180,8 @@ static fct_status refuse(const fct_trainer *t, const fct_blobs *state, const fct
     fct_init_match_words(m, state, table, "; ", &words);
     fct_status status = FCT_FAIL(
         FCT_E_ARG,
-        "init.from: %s gives %.1f%% of the backbone's values, and init.least_share asks for "
-        "%.1f%%: "
+        "init.from: %s gives %.2f%% of the backbone's values, and init.least_share asks for "
+        "%.2f%%: "
         "%d of %d tensors taken; %s\nis model.backbone (%s) that of the checkpoint? Other names: "
         "init.rename, init.strip_prefix; a smaller init.least_share takes what there is; all names "
         "are in %s/init.txt",

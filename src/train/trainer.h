@@ -227,6 +227,10 @@ fct_status fct_state_read_weights(const fct_blobs *state, fct_params *params);
 int fct_state_has_ema(const fct_blobs *state);
 fct_status fct_state_read_ema(const fct_blobs *state, fct_params *params);
 
+// state_model.c. Not collective. The trunk, input and normalisation of a checkpoint's network,
+// without heads; the strings are the options'. E_FORMAT; `taken` is for the message.
+fct_status fct_state_describe_model(const fct_blobs *state, const fct_options *o, const char *taken,
+                                    fct_model_spec *out);
 // init_from.c. Collective. The weights of the checkpoint `path`, or their moving average where
 // there is one, as far as they fit by name and shape; says what did not, in words and in
 // RUN/init.txt. E_ARG: not a checkpoint, or less than init.least_share of the backbone fits.

@@ -7,12 +7,16 @@ import tempfile
 from golden import BUILD, SMALL, arrays, data, facet, last_step, workspace
 
 
-def small(top, name, *more):
+ARCFACE = ["tasks.identity=true", "tasks.landmarks=false", "tasks.expression=false", "sampler.kind=pk",
+           "sampler.identities_per_batch=6", "sampler.images_per_identity=2"]
+
+
+def small(top, name, seed=7):
     """A packed set of its own kind, drawn into the test's folder."""
     drawn = os.path.join(top, name + "-drawn")
-    facet("synth", "-o", drawn, "--identities", 6, "--size", 48, "--seed", 7)
+    facet("synth", "-o", drawn, "--identities", 6, "--size", 48, "--seed", seed)
     facet("pack", os.path.join(drawn, "identity"), "-o", os.path.join(top, name), "--size", 48, "--split", "val=0.25",
-          "--landmarks", os.path.join(drawn, "identity_landmarks.json"), *more)
+          "--landmarks", os.path.join(drawn, "identity_landmarks.json"))
     return os.path.join(top, name)
 
 
@@ -48,21 +52,34 @@ def main():
         first, second = os.path.join(top, "multitask"), os.path.join(top, "second")
         facet("train", *SMALL, "train.epochs=1", "data.path=" + multitask, "run.dir=" + first)
 
-        # From many tasks at 32 pixels to another set at 48: the trunk and the head of the same points.
-        run, err = start(top, "to-people", people, first, "tasks.expression=false", ranks=2)
+        # From expressions and points at 32 pixels to ArcFace at 48: the trunk, and a head that is new.
+        run, err = start(top, "to-people", people, first, *ARCFACE, ranks=2)
         share, table = fates(run)
-        assert share == 1 and "100.0% of the backbone's values" in err and "32 x 32, these are 48 x 48" in err, err
+        assert share == 1 and "100.00% of the backbone's values" in err and "32 x 32, these are 48 x 48" in err, err
         taken = check_bits(run, first, table)
-        assert len(taken) > 60 and "projection.weight" in taken and "landmark_head.weight" in taken, taken
-        assert table["file:expression_head.weight"]["fate"] == "unexpected" and "2 unexpected" in err, err
+        assert len(taken) > 60 and "projection.weight" in taken, taken
+        assert table["identity_head.weight"]["fate"] == "missing" and "1 missing (not in the file)" in err, err
+        gone = sorted(n for n, r in table.items() if r["fate"] == "unexpected")
+        assert gone == ["file:%s_head.%s" % h for h in (("expression", "bias"), ("expression", "weight"),
+                                                        ("landmark", "bias"), ("landmark", "weight"))], gone
 
-        # And back again: the head of the tasks that it does not have is new.
-        facet("train", *SMALL, "train.epochs=1", "data.path=" + people, "run.dir=" + second, "init.from=" + first)
+        # And back: from ArcFace to expressions and points.
+        facet("train", *SMALL, *ARCFACE, "train.epochs=1", "data.path=" + people, "run.dir=" + second, "init.from=" + first)
         run, err = start(top, "back", multitask, second)
         share, table = fates(run)
         assert share == 1 and table["expression_head.weight"]["fate"] == "missing", table
-        assert table["balance.log_var"]["fate"] == "own" and "2 missing" in err, err
+        assert table["file:identity_head.weight"]["fate"] == "unexpected", table
+        assert table["balance.log_var"]["fate"] == "own" and "4 missing" in err, err
         check_bits(run, second, table)
+
+        # The identity head of the same people is taken, that of as many others is not.
+        run, err = start(top, "same-people", people, second, *ARCFACE)
+        _, table = fates(run)
+        assert "identity_head.weight" in check_bits(run, second, table)
+        run, err = start(top, "other-people", small(top, "others", 8), second, *ARCFACE)
+        _, table = fates(run)
+        assert table["identity_head.weight"]["fate"] == "classes" and "1 of a head with other classes" in err, err
+        assert table["identity_head.weight"]["shape"] == table["identity_head.weight"]["shape_in_file"] == "6x16"
 
         # Another stem has another first filter; everything else fits.
         run, err = start(top, "stem", multitask, first, "model.stem=small", "model.embedding=8", "data.normalize=half")
@@ -96,8 +113,7 @@ def check_names(top, packed, first):
     """init.rename keeps layers out and moves others; the share is by number of values."""
     run, err = start(top, "renamed", packed, first, "init.rename=backbone.layer1.=old.,backbone.layer2.0.bn1.=backbone.layer2.0.bn9.")
     share, table = fates(run)
-    numbers = {n: int(r["shape"].split("x")[0]) for n, r in table.items() if n.endswith("running_mean")}
-    assert numbers and table["backbone.layer1.0.conv1.weight"]["fate"] == "missing"
+    assert table["backbone.layer1.0.conv1.weight"]["fate"] == "missing"
     assert table["backbone.layer2.0.bn1.weight"]["fate"] == "missing"
     values, got = 0, 0
     for name, row in table.items():
@@ -113,11 +129,11 @@ def check_names(top, packed, first):
 def check_refusals(top, packed, first):
     """One line and a hint each; the list of names is there, and nothing was trained."""
     run, err = start(top, "nothing", packed, first, "init.rename=backbone.=trunk.", want=2, ranks=2)
-    assert err.count("init.least_share asks for 50.0%") == 1 and "gives 0.0%" in err and "init.strip_prefix" in err, err
+    assert err.count("init.least_share asks for 50.00%") == 1 and "gives 0.00%" in err and "init.strip_prefix" in err, err
     assert fates(run)[0] == 0 and not os.path.exists(os.path.join(run, "metrics.csv"))
     start(top, "little", packed, first, "init.rename=backbone.=trunk.", "init.least_share=0")
     run, err = start(top, "strict", packed, first, "model.stem=small", "init.least_share=1", want=2)
-    assert "gives 99." in err, err
+    assert "gives 99.9" in err, err
     _, err = start(top, "rule", packed, first, "init.rename=backbone", want=2)
     assert "'backbone' is not FROM=TO" in err, err
     for head, word in ((b"PK\3\4....", "torch.save"), (b"\x80\2}q", "pickle"), (b"\x10" + bytes(7) + b"{}", "safetensors"),

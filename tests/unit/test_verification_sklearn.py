@@ -49,13 +49,21 @@ def close(a, b):
 
 
 def folds_of(distance, same):
-    """Accuracy of each fold: its threshold is the first best one of the others."""
+    """Accuracy of each fold: its threshold is the first best one of the others. Folds of the order
+    given, unless one would be of one kind: then those of each kind are dealt on their own."""
+    folds = list(KFold(min(10, len(same)), shuffle=False).split(same))
+    by_kind = any(len(set(same[test])) == 1 for _, test in folds) and min(same.sum(), (~same).sum()) >= len(folds)
+    if by_kind:
+        kinds = [np.flatnonzero(same), np.flatnonzero(~same)]
+        each = [list(KFold(len(folds)).split(kind)) for kind in kinds]
+        folds = [tuple(np.concatenate([kinds[k][each[k][f][side]] for k in range(2)]) for side in range(2))
+                 for f in range(len(folds))]
     accuracy = []
-    for train, test in KFold(min(10, len(same)), shuffle=False).split(np.arange(len(same))):
+    for train, test in folds:
         grid = np.arange(0, 4, 0.01)
         right = [np.mean((distance[train] < t) == same[train]) for t in grid]
         accuracy.append(np.mean((distance[test] < grid[np.argmax(right)]) == same[test]))
-    return accuracy
+    return accuracy, by_kind
 
 
 def equal_error(far, tar):
@@ -74,7 +82,8 @@ def compare(claim, raw, identity, pairs):
     norm = np.mean(np.linalg.norm(raw.astype(float), axis=2))
     check(f"{claim}: xnorm", abs(got["xnorm"] - norm) < 1e-9, (got["xnorm"], norm))
     if len(same) > 1:
-        accuracy = folds_of(distance, same)
+        accuracy, by_kind = folds_of(distance, same)
+        check(f"{claim}: by kind", got["by_kind"] == by_kind, got)
         check(f"{claim}: accuracy", close(got["accuracy"], np.mean(accuracy)), (got["accuracy"], accuracy))
         check(f"{claim}: std", close(got["std"], np.std(accuracy)), (got["std"], np.std(accuracy)))
     grid = np.arange(0, 4, 0.01)
@@ -133,7 +142,8 @@ def pairs_of(identity, n, shuffle):
 for noise in (0.05, 1, 3):
     raw, identity = people(40, 6, 32, noise)
     compare(f"noise {noise}", raw, identity, pairs_of(identity, 3000, True))
-    compare(f"noise {noise}, the same ones first", raw, identity, pairs_of(identity, 1000, False))
+    got, _ = compare(f"noise {noise}, the same ones first", raw, identity, pairs_of(identity, 1000, False))
+    check("one kind after the other is dealt anew", got["by_kind"] == 1, got)
 raw, identity = people(30, 5, 16, 2)
 for n in (2, 3, 7, 9, 10, 11, 19, 101):
     compare(f"{n} pairs", raw, identity, pairs_of(identity, n, True))

@@ -26,7 +26,7 @@ fct_status fct_op_check(const fct_op_desc *d);
 // Of a description that fct_op_check has accepted.
 fct_conv_dims fct_op_conv_dims(const fct_op_desc *d);
 fct_plane_dims fct_op_plane_dims(const fct_op_desc *d); // batch norm and pooling
-int fct_op_bn_has_mask(const fct_op_desc *d); // kept forward, taken backward
+int fct_op_bn_has_mask(const fct_op_desc *d);           // kept forward, taken backward
 fct_linear_dims fct_op_linear_dims(const fct_op_desc *d);
 
 #endif

@@ -2,6 +2,7 @@
 """Training steps with an ArcFace head of many persons, facet against the better of PyTorch's two
 layouts, taking turns. facet's step is that of `facet train`: pictures decoded, augmented and
 waited for, gradient norm and update included; PyTorch's has its batch in memory.
+With --threads 1 processor time counts, so that a busy machine does not; facet's loader is in it.
 usage: identity.py FACET [--rounds 3] [--threads 2] [--steps 5] [--persons 10000] [--batch 64]
                    [--only resnet18 iresnet50] [--size 112]"""
 import argparse
@@ -37,7 +38,8 @@ def facet(name, folder, options):
          "optim.optimizer=sgd", "optim.learning_rate=0.01", "schedule.warmup_epochs=0",
          f"cluster.threads={options.threads}", "--steps", str(options.steps), "--warmup", "2", "--json"], options)
     got = json.loads(out)
-    return options.batch / got["step_median_s"], peak, got["parts_s"]["head"] / got["step_s"]
+    took = got["cpu_s"] if options.threads == 1 else got["step_median_s"]
+    return options.batch / took, peak, got["parts_s"]["head"] / got["step_s"]
 
 
 def torch(name, layout, options):

@@ -200,17 +200,3 @@ fct_status fct_pairs_read_lfw(const char *path, const fct_picture_names *picture
         *out = pairs;
     return status;
 }
-
-static const char *packed_path(const void *ctx, int64_t i)
-{
-    return fct_dataset_path(ctx, i);
-}
-
-fct_status fct_pairs_read_lfw_packed(const char *path, const fct_dataset *d, const char *what,
-                                     fct_pairs *out)
-{
-    const fct_picture_names names = {
-        .n = fct_dataset_describe(d)->pictures, .path = packed_path, .ctx = d, .what = what
-    };
-    return fct_pairs_read_lfw(path, &names, out);
-}

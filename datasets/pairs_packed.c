@@ -11,28 +11,6 @@
 
 static const char columns[] = "first,second,same";
 
-void fct_pairs_release(fct_pairs *p)
-{
-    free(p->pair);
-    *p = (fct_pairs){ 0 };
-}
-
-fct_status fct_pairs_add(fct_pairs *p, size_t *capacity, fct_pair pair, const char *where)
-{
-    if (p->n >= FCT_PAIRS_MOST)
-        return FCT_FAIL(FCT_E_FORMAT, "%s: more than %d pairs", where, FCT_PAIRS_MOST);
-    if ((size_t)p->n == *capacity) {
-        size_t more = *capacity < 256 ? 256 : 2 * *capacity;
-        fct_pair *grown = realloc(p->pair, more * sizeof *grown);
-        if (!grown)
-            return FCT_FAIL_NOMEM(more * sizeof *grown, where);
-        p->pair = grown;
-        *capacity = more;
-    }
-    p->pair[p->n++] = pair;
-    return FCT_OK;
-}
-
 static fct_status file_of(const char *folder, const char *split, char out[FCT_PATH_MAX])
 {
     char name[256];
@@ -137,4 +115,18 @@ fct_status fct_pairs_read_packed(const char *folder, const char *split, const fc
     else
         *out = pairs;
     return status;
+}
+
+static const char *packed_path(const void *ctx, int64_t i)
+{
+    return fct_dataset_path(ctx, i);
+}
+
+fct_status fct_pairs_read_lfw_packed(const char *path, const fct_dataset *d, const char *what,
+                                     fct_pairs *out)
+{
+    const fct_picture_names names = {
+        .n = fct_dataset_describe(d)->pictures, .path = packed_path, .ctx = d, .what = what
+    };
+    return fct_pairs_read_lfw(path, &names, out);
 }

@@ -40,9 +40,11 @@ static float little_f32(const uint8_t *p)
 fct_status fct_record_open(const char *path, fct_record_file **out)
 {
     struct stat st;
-    fct_record_file *f = calloc(1, sizeof *f);
+    fct_record_file *f = malloc(sizeof *f); // the window needs no zeros
     if (!f)
         return FCT_FAIL_NOMEM(sizeof *f, path);
+    f->window_at = 0;
+    f->window_bytes = 0;
     f->path = strdup(path);
     f->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (!f->path || f->fd < 0 || fstat(f->fd, &st) != 0) {

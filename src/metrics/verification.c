@@ -165,8 +165,9 @@ static void judge_folds(const histogram *all, const histogram *fold, fct_verific
     double accuracy[FCT_VERIFY_FOLDS], mean = 0, square = 0;
     for (int f = 0; f < out->folds; f++) {
         accuracy[f] = judge_fold(all, &fold[f]);
-        mean += accuracy[f] / out->folds;
+        mean += accuracy[f];
     }
+    mean /= out->folds;
     for (int f = 0; f < out->folds; f++)
         square += (accuracy[f] - mean) * (accuracy[f] - mean);
     out->accuracy = mean;

@@ -195,11 +195,21 @@ static double checkpoint_bytes(const fct_trainer *t, const fct_graph_memory *m)
     return fct_comm_rank(t->comm) == 0 ? 2 * ((double)m->parameters + optimiser_bytes(t, m)) : 0;
 }
 
+static fct_status print_people(fct_trainer *t)
+{
+    fct_text lines = { 0 };
+    fct_status status = fct_people_report(t, &lines);
+    if (status == FCT_OK && lines.data)
+        printf("%s", lines.data);
+    fct_text_release(&lines);
+    return status;
+}
+
 fct_status fct_dry_run_print(fct_trainer *t)
 {
     fct_graph_memory m;
     fct_console_start(t);
-    FCT_TRY(fct_people_print(t));
+    FCT_TRY(print_people(t));
     fct_net_memory(t->net, &m);
     const struct {
         const char *what;
@@ -251,6 +261,8 @@ void fct_console_epoch(const fct_trainer *t, const fct_evaluation *val)
             fct_text_add(&text, " val_acc: %.4f", val->accuracy);
         if (t->val_person_map)
             fct_text_add(&text, " val_id_acc: %.4f", val->identity_accuracy);
+        if (isfinite(fct_verifying_accuracy(t)))
+            fct_text_add(&text, " val_verify: %.4f", fct_verifying_accuracy(t));
         if (t->tasks.landmarks)
             fct_text_add(&text, " val_nme: %.2f%% val_pck: %.1f%%", 100 * val->landmark_nme,
                          100 * val->landmark_pck);

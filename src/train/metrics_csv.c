@@ -13,7 +13,7 @@ static const char header[] = "epoch,train_loss,val_loss,train_expr_acc,val_expr_
                              "grad_norm,skipped_steps,pictures_per_s,loader_wait_s,seconds,"
                              "train_identity_loss,train_identity_acc,val_identity_loss,"
                              "val_identity_acc,logit_spread,margin,triplet_loss,identity_weight,"
-                             "images_per_identity,grad_norm_first,grad_norm_last\n";
+                             "images_per_identity,grad_norm_first,grad_norm_last,verify_acc\n";
 
 static const char step_columns[] =
     "step,epoch,loss,expression_loss,landmark_loss,learning_rate,grad_norm,skipped,"
@@ -115,6 +115,7 @@ fct_status fct_metrics_add(fct_trainer *t, const fct_evaluation *val, double rat
     field(m, fct_health_images(t));
     field(m, fct_health_norm_first(t));
     field(m, fct_health_norm_last(t));
+    field(m, 100 * fct_verifying_accuracy(t));
     fct_text_add(m, "\n");
     return fct_run_dir_write_metrics(&t->run);
 }

@@ -248,12 +248,13 @@ void fct_csv_widen(const char *columns, fct_text *table)
     *table = out;
 }
 
-fct_status fct_run_dir_trim_steps(const fct_run_dir *r, int64_t step, const char *columns)
+fct_status fct_run_dir_trim(const fct_run_dir *r, const char *file, int64_t step,
+                            const char *columns)
 {
     char path[FCT_PATH_MAX], *text;
     size_t size;
     fct_text table = { 0 };
-    FCT_TRY(fct_path_join(path, r->path, "steps.csv"));
+    FCT_TRY(fct_path_join(path, r->path, file));
     if (!fct_path_is_file(path))
         return FCT_OK;
     FCT_TRY(fct_path_read(path, MOST_LOG_BYTES, &text, &size));

@@ -44,8 +44,10 @@ fct_status fct_run_dir_write_metrics(const fct_run_dir *r);
 // Not collective. A table of an older facet, whose first line is the beginning of `columns` (a
 // line), gets the columns that came later, empty; any other table stays as it is.
 void fct_csv_widen(const char *columns, fct_text *table);
-// Not collective, rank 0. Keeps the header and the rows of steps.csv up to `step`, widened.
-fct_status fct_run_dir_trim_steps(const fct_run_dir *r, int64_t step, const char *columns);
+// Not collective, rank 0. Keeps the header and the rows of the table `file` up to `step`, its first
+// column, widened.
+fct_status fct_run_dir_trim(const fct_run_dir *r, const char *file, int64_t step,
+                            const char *columns);
 // Not collective, rank 0. Appends a row; writes the header first when the file is new. A failure is
 // a warning, once: losing the log must not cost the run.
 void fct_run_dir_add_step(fct_run_dir *r, const char *header, const char *row);

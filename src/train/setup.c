@@ -46,6 +46,8 @@ static fct_status check_best(const fct_trainer *t)
         (!strcmp(by, "landmarks") && !t->tasks.landmarks) ||
         (!strcmp(by, "identity") && !t->tasks.identities))
         return FCT_FAIL(FCT_E_ARG, "checkpoint.best is %s, but that task is not trained", by);
+    if (!strcmp(by, "verification") && t->verifying.n == 0)
+        return FCT_FAIL(FCT_E_ARG, "checkpoint.best is verification, but eval.verify names no set");
     if (!strcmp(by, "identity") && !t->val_person_map)
         return FCT_FAIL(FCT_E_ARG,
                         "checkpoint.best is identity, but the pictures to evaluate on show none of "
@@ -92,6 +94,7 @@ static fct_status open_data(fct_trainer *t)
         FCT_TRY(fct_landmarks_match(t->val_mix, "data.val_path", train->landmark_name,
                                     train->landmarks));
     FCT_TRY(match_persons(t));
+    FCT_TRY(fct_verifying_open(t));
     FCT_TRY(check_best(t));
     return map_classes(t);
 }
@@ -338,6 +341,7 @@ static fct_status make_loader(fct_trainer *t)
                              .head_is_sharded = fct_identity_is_sharded(o),
                              .person_map = t->val_person_map };
     FCT_TRY(fct_evaluator_create(&e, &t->evaluator));
+    FCT_TRY(fct_verifying_create(t));
     int64_t low, high, full = fct_sampler_batch_size(t->sampler, 0);
     fct_sampler_slice(full, 0, fct_comm_size(t->comm), &low, &high); // rank 0 has the most
     return fct_outputs_create(&t->tasks, high - low, &t->outputs);
@@ -408,6 +412,8 @@ fct_status fct_trainer_create(const fct_train_spec *spec, fct_trainer **out)
         status = fct_comm_same(t->comm, fct_mix_describe(t->val_mix)->data_hash,
                                "the data to evaluate on");
     if (status == FCT_OK)
+        status = fct_comm_same(t->comm, fct_verifying_hash(t), "the verification sets");
+    if (status == FCT_OK)
         status = make_net(t);
     if (status == FCT_OK && !spec->dry_run)
         status = prepare_run(t);
@@ -422,6 +428,7 @@ void fct_trainer_destroy(fct_trainer *t)
 {
     if (!t)
         return;
+    fct_verifying_destroy(t);
     fct_evaluator_destroy(t->evaluator);
     fct_loader_destroy(t->loader);
     fct_sampler_destroy(t->sampler);

@@ -64,6 +64,7 @@ static fct_status train_epoch(fct_trainer *t, epoch_end *how)
 {
     fct_progress bar;
     char title[64];
+    int verified;
     *how = EPOCH_DONE;
     snprintf(title, sizeof title, "epoch %lld/%lld", (long long)t->at.epoch + 1,
              (long long)t->epochs);
@@ -85,21 +86,30 @@ static fct_status train_epoch(fct_trainer *t, epoch_end *how)
             *how = EPOCH_STOPPED;
             break;
         }
+        FCT_TRY(fct_verifying_step(t, &verified));
+        since = verified ? fct_clock_s() : since;
     }
     fct_progress_end(&bar);
     return FCT_OK;
 }
 
-static double judged(const fct_trainer *t, const fct_evaluation *e)
+// What checkpoint.best names, or with auto the first that is trained and has a value.
+static int decides(const fct_trainer *t, const char *what, int64_t is_trained, double value)
 {
     const char *by = t->o->checkpoint_best;
-    int is_auto = !strcmp(by, "auto");
-    if ((is_auto && t->tasks.identities && isfinite(e->identity_accuracy)) ||
-        !strcmp(by, "identity"))
+    return !strcmp(by, what) || (!strcmp(by, "auto") && is_trained && isfinite(value));
+}
+
+static double judged(const fct_trainer *t, const fct_evaluation *e)
+{
+    double verified = fct_verifying_accuracy(t);
+    if (decides(t, "verification", t->tasks.identities, verified))
+        return verified;
+    if (decides(t, "identity", t->tasks.identities, e->identity_accuracy))
         return e->identity_accuracy;
-    if ((is_auto && t->tasks.classes && isfinite(e->accuracy)) || !strcmp(by, "expression"))
+    if (decides(t, "expression", t->tasks.classes, e->accuracy))
         return e->accuracy;
-    if ((is_auto && t->tasks.landmarks && isfinite(e->landmark_nme)) || !strcmp(by, "landmarks"))
+    if (decides(t, "landmarks", t->tasks.landmarks, e->landmark_nme))
         return -e->landmark_nme;
     return -e->total;
 }
@@ -136,6 +146,8 @@ static fct_status evaluate(fct_trainer *t, fct_evaluation *out)
     fct_watchdog_phase(t->comm, FCT_PHASE_EVAL, t->at.step);
     FCT_TRY(swap_ema(t));
     fct_status status = fct_evaluator_run(t->evaluator, out);
+    if (status == FCT_OK)
+        status = fct_verifying_run(t);
     FCT_TRY(swap_ema(t));
     FCT_TRY(status);
     status = is_boss(t) && t->o->eval_predictions ? or_warn(write_predictions(t)) : FCT_OK;
@@ -283,7 +295,8 @@ static fct_status run_of(const char *from, char out[FCT_PATH_MAX])
 // The run's tables as they were when the checkpoint was made that this life goes on from.
 static fct_status restore_tables(fct_trainer *t)
 {
-    FCT_TRY(fct_run_dir_trim_steps(&t->run, t->at.step, fct_steps_columns()));
+    FCT_TRY(fct_run_dir_trim(&t->run, "steps.csv", t->at.step, fct_steps_columns()));
+    FCT_TRY(fct_verifying_trim(t, t->at.step));
     return t->run.metrics.size > 0 ? or_warn(fct_run_dir_write_metrics(&t->run)) : FCT_OK;
 }
 

@@ -15,6 +15,7 @@
 #include "health.h"
 #include "identity.h"
 #include "run_dir.h"
+#include "verifier.h"
 
 typedef struct {       // where the training stands; saved with every checkpoint
     int64_t epoch;     // 0-based, the one under way
@@ -46,6 +47,15 @@ typedef struct fct_trainer fct_trainer;
 typedef struct fct_exact fct_exact;
 
 typedef enum { FCT_STOP_NOT, FCT_STOP_BY_SIGNAL, FCT_STOP_BY_DEADLINE } fct_stop;
+
+typedef struct { // the sets of eval.verify
+    int n;
+    fct_pair_set **set;       // (n)
+    fct_verifier **verifier;  // (n)
+    fct_verification *result; // (n) of the last time; equal on all ranks
+    int64_t step;             // of which step they are; 0: none yet
+    int is_unwritten;         // verification.csv cannot be written: said once
+} fct_verifying;
 
 typedef struct { // packed sets to train on, then those to evaluate on
     int n, train_n;
@@ -108,6 +118,7 @@ struct fct_trainer {
     fct_buffer
         *accumulated; // gradients of the parts before the last; NULL unless train.accumulate > 1
     fct_evaluator *evaluator;
+    fct_verifying verifying;
 
     fct_suspects suspects;
     fct_run_dir run;
@@ -146,6 +157,21 @@ fct_status fct_identity_part(fct_trainer *t, fct_graph *g, const fct_batch *b,
 fct_status fct_identity_norm(fct_trainer *t, fct_sums *sums);
 fct_status fct_identity_update(fct_trainer *t, double rate, double norm); // not collective
 double fct_identity_ramp(const fct_trainer *t, int64_t step); // share of the margin, 0..1
+
+// verifying.c: eval.verify
+fct_status fct_verifying_open(fct_trainer *t);   // not collective: the sets
+fct_status fct_verifying_create(fct_trainer *t); // not collective: after the network
+void fct_verifying_destroy(fct_trainer *t);
+uint64_t fct_verifying_hash(const fct_trainer *t); // of all sets
+// Collective. Verifies on every set, writes verification.csv. Of weights as they stand.
+fct_status fct_verifying_run(fct_trainer *t);
+// Collective. After a step: that, when eval.verify_every says so, of the weights' moving average
+// where there is one. *did: it was due. Asked to stop meanwhile: OK, without a result.
+fct_status fct_verifying_step(fct_trainer *t, int *did);
+// Not collective. 0..1, of the first set after the step just taken; NaN: there is none.
+double fct_verifying_accuracy(const fct_trainer *t);
+// Not collective, rank 0. Drops the rows of verification.csv beyond `step`.
+fct_status fct_verifying_trim(const fct_trainer *t, int64_t step);
 
 // exact.c
 fct_status fct_exact_check(const fct_options *o, int ranks); // E_ARG where exactness cannot be
@@ -258,8 +284,8 @@ void fct_metrics_widen(fct_text *table);
 void fct_steps_add(fct_trainer *t, const fct_step_report *r, double seconds);
 const char *fct_steps_columns(void);          // the first line of steps.csv
 fct_status fct_dry_run_print(fct_trainer *t); // E_NOMEM
-// people_report.c, rank 0. Not collective. What the sampler makes of the data's people, to stdout
-// and in words; nothing when it has none. E_NOMEM.
-fct_status fct_people_print(fct_trainer *t);
+// people_report.c, rank 0. Not collective. What the sampler makes of the data's people: in words to
+// the log, and lines of "name value" for a machine to `out`; nothing when it has none. E_NOMEM.
+fct_status fct_people_report(fct_trainer *t, fct_text *out);
 
 #endif

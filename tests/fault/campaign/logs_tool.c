@@ -23,7 +23,7 @@ static fct_status train(fct_run_dir *run, int64_t after)
 {
     for (int64_t epoch = 1; epoch <= after / STEPS_AN_EPOCH; epoch++)
         add_epoch(&run->metrics, epoch); // as a checkpoint's history gives it
-    FCT_TRY(fct_run_dir_trim_steps(run, after, "step,loss"));
+    FCT_TRY(fct_run_dir_trim(run, "steps.csv", after, "step,loss"));
     for (int64_t step = after + 1; step <= STEPS; step++) {
         char row[64];
         snprintf(row, sizeof row, "%" PRId64 ",0.%" PRId64, step, step);

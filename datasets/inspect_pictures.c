@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "affectnet/affectnet.h"
 #include "inspect_parts.h"
 #include "pack_parts.h"
 
@@ -29,14 +30,38 @@ static fct_status match(const fct_keys *keys, const survey *v, int32_t **out)
     return fct_keys_match(keys, v->folder, &v->scan, *out);
 }
 
+// AffectNet's own labels and landmarks, when the folder is that set as it is given out.
+static fct_status look_at_labels(survey *v, const fct_pack_spec *pack)
+{
+    fct_affectnet_form form;
+    FCT_TRY(fct_affectnet_find(pack, &form));
+    if (form == FCT_AFFECTNET_NONE)
+        return fct_layout_find(&v->scan, pack, &v->layout);
+    fct_plan_draft draft = { .scan = v->scan };
+    fct_status status = form == FCT_AFFECTNET_ARRAYS ? fct_affectnet_read_arrays(pack, NULL, &draft)
+                                                     : fct_affectnet_read_lists(pack, &draft);
+    v->scan = draft.scan;
+    v->layout = draft.layout;
+    v->tables.landmarks = draft.landmarks;
+    v->tables.landmark_of = draft.landmark_of;
+    fct_text_release(&draft.box);
+    fct_text_release(&draft.affect);
+    free(draft.box_of);
+    free(draft.affect_of);
+    return status;
+}
+
 static fct_status look(survey *v)
 {
-    fct_pack_spec pack = { .input = v->folder, .format = "auto", .class_map = v->spec->class_map };
+    const fct_pack_spec pack = { .input = v->folder,
+                                 .format = "auto",
+                                 .class_map = v->spec->class_map,
+                                 .landmarks = v->spec->landmarks };
     FCT_TRY(fct_scan_folder(v->folder, NULL, &v->scan));
     if (v->scan.files == 0)
         return FCT_FAIL(FCT_E_FORMAT, "%s: no pictures, shards, checkpoint or run in this folder",
                         v->folder);
-    FCT_TRY(fct_layout_find(&v->scan, &pack, &v->layout));
+    FCT_TRY(look_at_labels(v, &pack));
     if (v->spec->landmarks) {
         const fct_landmark_spec landmarks = { v->spec->landmarks, 5, 0, 0, &v->scan };
         FCT_TRY(fct_landmark_cache_load(&landmarks, &v->tables.landmarks));

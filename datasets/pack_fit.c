@@ -7,8 +7,6 @@
 #include "facet/align.h"
 #include "pack_fit.h"
 
-enum { POINTS_MAX = 128 };
-
 // A point this near to the edge is on it.
 static const float EDGE = 1e-5f;
 // In sides of the picture: a point farther outside belongs to another picture.
@@ -79,7 +77,7 @@ static fct_status check_near(const float *landmark, int points, const double siz
 static fct_status align(const fct_image *image, int size, float *landmark, int points,
                         uint8_t *fitted)
 {
-    double xy[2 * POINTS_MAX], five[FCT_ALIGN_POINTS][2], target[FCT_ALIGN_POINTS][2];
+    double xy[2 * FCT_ALIGN_POINTS_MAX], five[FCT_ALIGN_POINTS][2], target[FCT_ALIGN_POINTS][2];
     double whole[2];
     fct_similarity s;
     find_size(image, whole);

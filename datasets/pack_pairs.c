@@ -15,8 +15,8 @@ static const char *plan_path(const void *ctx, int64_t i)
 }
 
 // Of a .bin's pictures -> of the plan's rows, some of which may have been left out.
-static fct_status turn_to_rows(const fct_plan *plan, int64_t pictures, const fct_pairs *of,
-                               fct_pairs *out)
+static fct_status turn_to_rows(const fct_plan *plan, int64_t pictures, const int64_t *same_as,
+                               const fct_pairs *of, fct_pairs *out)
 {
     int64_t *row = malloc((size_t)pictures * sizeof *row);
     out->pair = malloc((size_t)of->n * sizeof *out->pair);
@@ -29,8 +29,8 @@ static fct_status turn_to_rows(const fct_plan *plan, int64_t pictures, const fct
     for (int64_t i = 0; i < plan->head->rows; i++)
         row[plan->row[i].at] = i;
     for (int64_t i = 0; i < of->n; i++)
-        out->pair[i] =
-            (fct_pair){ row[of->pair[i].first], row[of->pair[i].second], of->pair[i].same };
+        out->pair[i] = (fct_pair){ row[same_as[of->pair[i].first]],
+                                   row[same_as[of->pair[i].second]], of->pair[i].same };
     out->n = of->n;
     free(row);
     return FCT_OK;
@@ -44,8 +44,14 @@ static fct_status pairs_of_bin(const fct_pack_spec *spec, const fct_plan *plan, 
     for (int64_t i = 0; i < plan->head->rows && status == FCT_OK; i++)
         if (plan->row[i].at >= fct_pair_bin_pictures(bin))
             status = FCT_FAIL(FCT_E_IO, "%s: has changed since this pack was begun", spec->input);
+    int64_t *same_as = NULL;
+    uint64_t hash = 0;
     if (status == FCT_OK)
-        status = turn_to_rows(plan, fct_pair_bin_pictures(bin), fct_pair_bin_pairs(bin), out);
+        status = fct_pair_bin_find_same(bin, &same_as, &hash);
+    if (status == FCT_OK)
+        status =
+            turn_to_rows(plan, fct_pair_bin_pictures(bin), same_as, fct_pair_bin_pairs(bin), out);
+    free(same_as);
     fct_pair_bin_close(bin);
     return status;
 }

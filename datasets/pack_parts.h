@@ -205,6 +205,9 @@ typedef struct {
     fct_plan_head head;
 } fct_plan_draft;
 
+// Not collective. Leaves out what --align cannot place, each with its reason; E_ARG when it can
+// place nothing.
+fct_status fct_plan_mark(const fct_pack_spec *spec, fct_plan_draft *draft);
 // Not collective. Scans, labels, splits; writes the plan to `file`.
 fct_status fct_plan_make(const fct_pack_spec *spec, const fct_pack_tick *tick, const char *file);
 fct_status fct_plan_write(const fct_pack_spec *spec, fct_plan_draft *draft, const char *file);

@@ -80,17 +80,6 @@ static int is_kept(const fct_plan_draft *d, size_t i)
     return d->layout.label[i] >= FCT_LABEL_NONE;
 }
 
-static void drop_unmarked(const fct_pack_spec *spec, fct_plan_draft *d)
-{
-    for (size_t i = 0; i < d->scan.files && spec->is_aligned && !spec->keeps_unmarked; i++)
-        if (is_kept(d, i) && d->landmark_of[i] < 0) {
-            fct_scan_exclude(&d->scan, fct_scan_path(&d->scan, i),
-                             "has no landmarks to align it by");
-            d->layout.label[i] = FCT_LABEL_TOLD;
-            d->head.unmarked++;
-        }
-}
-
 static void count_rows(const fct_pack_spec *spec, fct_plan_draft *d)
 {
     d->head.unmatched_landmarks = spec->landmarks ? (int64_t)d->landmarks.keys.keys : 0;
@@ -234,10 +223,7 @@ static fct_status draft_make(const fct_pack_spec *spec, const fct_pack_tick *tic
         return FCT_FAIL(FCT_E_ARG, "%s: is already split into folders, so --split cannot split it",
                         spec->input);
     FCT_TRY(match_labels(spec, d));
-    if (spec->is_aligned && !d->landmark_of)
-        return FCT_FAIL(FCT_E_ARG, "--align: the pictures have no landmarks to align them by\n"
-                                   "name a file of them with --landmarks");
-    drop_unmarked(spec, d);
+    FCT_TRY(fct_plan_mark(spec, d));
     FCT_TRY(fct_layout_filter(&d->scan, spec, &d->layout));
     count_rows(spec, d);
     if (d->scan.excluded.failed)

@@ -37,19 +37,25 @@ fct_status fct_source_find(const char *input, fct_source_kind *kind, char file[4
     return FCT_OK;
 }
 
-// Its pictures have no names: they get their numbers, padded so that names are in their order.
+// Its pictures have no names: they get their numbers, padded so that names are in their order. One
+// that stands in several pairs is there several times, and is taken once.
 static fct_status add_bin_pictures(const fct_pair_bin *bin, fct_scan *out)
 {
     int64_t n = fct_pair_bin_pictures(bin);
     size_t bytes;
     char name[32];
     int digits = snprintf(name, sizeof name, "%lld", (long long)n - 1);
-    for (int64_t i = 0; i < n; i++) {
+    int64_t *same_as;
+    uint64_t hash = 0;
+    fct_status status = fct_pair_bin_find_same(bin, &same_as, &hash);
+    for (int64_t i = 0; i < n && status == FCT_OK; i++) {
         snprintf(name, sizeof name, "%0*lld.jpg", digits, (long long)i);
         fct_pair_bin_picture(bin, i, &bytes);
-        FCT_TRY(fct_scan_add(out, name, (int64_t)bytes, 0, i));
+        if (same_as[i] == i)
+            status = fct_scan_add(out, name, (int64_t)bytes, 0, i);
     }
-    return fct_scan_sort(out);
+    free(same_as);
+    return status == FCT_OK ? fct_scan_sort(out) : status;
 }
 
 static fct_status scan_bin(const char *file, fct_scan *out)

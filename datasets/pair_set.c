@@ -58,43 +58,6 @@ fct_status fct_pair_set_number(fct_pair_set *s, int64_t n, const int64_t *same_a
 
 // ---- a .bin
 
-typedef struct {
-    uint64_t hash;
-    int64_t i;
-} hashed;
-
-static int by_hash(const void *va, const void *vb)
-{
-    const hashed *a = va, *b = vb;
-    int order = (a->hash > b->hash) - (a->hash < b->hash);
-    return order ? order : (a->i > b->i) - (a->i < b->i);
-}
-
-static int is_same(const fct_pair_bin *b, int64_t i, int64_t k)
-{
-    size_t n, m;
-    const uint8_t *a = fct_pair_bin_picture(b, i, &n), *c = fct_pair_bin_picture(b, k, &m);
-    return n == m && !memcmp(a, c, n);
-}
-
-// LFW's 12000 pictures are 7701 different ones. *all: hash over the pictures in their order.
-static void find_same(const fct_pair_bin *b, hashed *h, int64_t *same_as, uint64_t *all)
-{
-    int64_t n = fct_pair_bin_pictures(b), head = 0;
-    for (int64_t i = 0; i < n; i++) {
-        size_t bytes;
-        const uint8_t *picture = fct_pair_bin_picture(b, i, &bytes);
-        h[i] = (hashed){ XXH3_64bits(picture, bytes), i };
-        *all = XXH3_64bits_withSeed(&h[i].hash, sizeof h[i].hash, *all);
-    }
-    qsort(h, (size_t)n, sizeof *h, by_hash);
-    for (int64_t i = 0; i < n; i++) {
-        if (h[i].hash != h[head].hash || !is_same(b, h[i].i, h[head].i))
-            head = i;
-        same_as[h[i].i] = h[head].i;
-    }
-}
-
 static fct_status describe_bin(fct_pair_set *s)
 {
     fct_image image;
@@ -116,14 +79,10 @@ static fct_status open_bin(fct_pair_set *s, const fct_pair_set_spec *spec)
                         spec->pairs);
     FCT_TRY(fct_pair_bin_open(spec->path, &s->bin));
     int64_t n = fct_pair_bin_pictures(s->bin);
-    hashed *h = malloc((size_t)n * sizeof *h);
-    int64_t *same_as = malloc((size_t)n * sizeof *same_as);
-    fct_status status = h && same_as ? FCT_OK : FCT_FAIL_NOMEM((size_t)n * sizeof *h, spec->path);
-    if (status == FCT_OK)
-        find_same(s->bin, h, same_as, &s->info.hash);
+    int64_t *same_as;
+    fct_status status = fct_pair_bin_find_same(s->bin, &same_as, &s->info.hash);
     if (status == FCT_OK)
         status = fct_pair_set_number(s, n, same_as, fct_pair_bin_pairs(s->bin));
-    free(h);
     free(same_as);
     return status == FCT_OK ? describe_bin(s) : status;
 }

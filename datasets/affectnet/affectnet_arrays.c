@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // AffectNet's images/<n>.jpg with annotations/<n>_exp.npy, _lnd.npy, _val.npy and _aro.npy.
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,7 +11,13 @@
 #include "landmark_files.h"
 #include "pack_read.h"
 
-enum { ARRAY_BYTES_MAX = 1 << 16, TICK_PICTURES = 64, NO_SPLIT = -1, OTHER_FOLDER = -2 };
+enum {
+    REASON_BYTES = 512,
+    ARRAY_BYTES_MAX = 1 << 16,
+    TICK_PICTURES = 64,
+    NO_SPLIT = -1,
+    OTHER_FOLDER = -2
+};
 
 typedef struct {
     fct_affectnet_reader common;
@@ -149,10 +156,10 @@ static fct_status read_picture(reader *r, size_t i)
 
 static void leave_out(fct_plan_draft *d, size_t i)
 {
-    const char *path = fct_scan_path(&d->scan, i), *why = fct_fail_text();
-    fct_text_add_bytes(&d->scan.excluded, path, strlen(path) + 1);
-    fct_text_add_bytes(&d->scan.excluded, why, strcspn(why, "\n"));
-    fct_text_add_bytes(&d->scan.excluded, "", 1);
+    char reason[REASON_BYTES];
+    const char *why = fct_fail_text(); // without its hint
+    snprintf(reason, sizeof reason, "%.*s", (int)strcspn(why, "\n"), why);
+    fct_scan_exclude(&d->scan, fct_scan_path(&d->scan, i), reason);
     d->layout.label[i] = FCT_LABEL_TOLD;
 }
 

@@ -5,7 +5,10 @@
 
 #include "image.h"
 
-enum { FCT_ALIGN_POINTS = 5 }; // left eye, right eye, nose, left mouth, right mouth; image-left
+enum {
+    FCT_ALIGN_POINTS_MAX = 10,
+    FCT_ALIGN_POINTS = 5
+}; // left eye, right eye, nose, left mouth, right mouth; image-left
 
 // (x, y) -> (a x - b y + dx, b x + a y + dy), in pixels; pixel (0, 0) has its middle at (0, 0).
 typedef struct {
@@ -16,7 +19,7 @@ typedef struct {
 // ArcFace's five points in a picture of size x size: multiples of 112 scale the template, other
 // multiples of 128 scale it and shift it by 8 in 128. E_ARG for any other size.
 fct_status fct_align_template(int size, double out[FCT_ALIGN_POINTS][2]);
-// The five points of 5 or 10 points (facet/labels.h), xy (points, 2); 0 when there are none in so
+// The five of 5 or 10 points (facet/labels.h), xy (points, 2); 0 when there are none in so
 // many.
 int fct_align_five(const double *xy, int points, double out[FCT_ALIGN_POINTS][2]);
 // Least squares over rotation, scale and shift (Umeyama), never a mirror image. E_FORMAT when the

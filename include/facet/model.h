@@ -39,6 +39,9 @@ fct_status fct_model_build(fct_graph *g, const fct_model_spec *spec, fct_model *
 
 // The names above joined for messages: "resnet18, resnet34, ...".
 const char *fct_model_backbones(void);
+// Pictures that a training batch takes at least when its statistics are its own: 2 for an IResNet,
+// whose last batch norm has one value a picture, else 1.
+int fct_model_least_rows(const char *backbone);
 // 1 for parameters of the backbone (learning rate 1x), 0 for projection, heads and scalars (10x).
 int fct_model_is_backbone(const char *param_name);
 

@@ -37,6 +37,9 @@ const fct_pairs *fct_pair_bin_pairs(const fct_pair_bin *b);
 int64_t fct_pair_bin_pictures(const fct_pair_bin *b);
 // Thread-safe. The encoded picture (JPEG or PNG, not checked), valid until close.
 const uint8_t *fct_pair_bin_picture(const fct_pair_bin *b, int64_t i, size_t *bytes);
+// Not collective. Of each picture the first one with the same bytes; the caller frees *same_as.
+// *hash becomes that of all pictures in their order, begun from what it was.
+fct_status fct_pair_bin_find_same(const fct_pair_bin *b, int64_t **same_as, uint64_t *hash);
 
 // ---- LFW's pairs.txt
 typedef struct { // pictures by their stored names: "anything/Name/Name_0001.jpg"

@@ -46,6 +46,7 @@ typedef struct { // seconds are means over steps and ranks
     int ranks, threads;
     int64_t batch, persons, steps; // pictures of a step; classes of the identity head, 0: none
     double step_s, step_median_s, pictures_per_s, part_s[FCT_TIMES];
+    double cpu_s;           // of a step: processor time of a rank's threads, loading included
     double sampler_batch_s; // a global batch of the sampler, over one whole epoch, on rank 0
     double loss;            // of the last step
 } fct_step_bench;

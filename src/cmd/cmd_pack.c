@@ -162,7 +162,7 @@ static fct_status parse(int argc, char **argv, options *out, int *done)
     options o = default_options();
     const fct_arg args[] = {
         { "-o|--output", FCT_ARG_STR, &o.spec.output, "DIR", 0, 0,
-          "the folder of the packed set; needed" },
+          "the folder of the packed set, or with --pairs a NAME.bin; needed" },
         { "--format", FCT_ARG_STR, &o.spec.format, "auto|expression|identity|flat|affectnet", 0, 0,
           "a folder a class, a folder a person, pictures without labels, AffectNet as given out" },
         { "--class-map", FCT_ARG_STR, &o.spec.class_map, "MAP", 0, 0,

@@ -17,9 +17,9 @@ static void print_json(const fct_step_bench *r)
 {
     printf("{\"bench\":\"step\",\"ranks\":%d,\"threads\":%d,\"batch\":%lld,\"persons\":%lld,"
            "\"steps\":%lld,\"step_s\":%.9g,\"step_median_s\":%.9g,\"pictures_per_s\":%.9g,"
-           "\"sampler_batch_s\":%.9g,\"loss\":%.9g,\"parts_s\":{",
+           "\"cpu_s\":%.9g,\"sampler_batch_s\":%.9g,\"loss\":%.9g,\"parts_s\":{",
            r->ranks, r->threads, (long long)r->batch, (long long)r->persons, (long long)r->steps,
-           r->step_s, r->step_median_s, r->pictures_per_s, r->sampler_batch_s, r->loss);
+           r->step_s, r->step_median_s, r->pictures_per_s, r->cpu_s, r->sampler_batch_s, r->loss);
     for (int k = 0; k < FCT_TIMES; k++)
         printf("%s\"%s\":%.9g", k ? "," : "", fct_time_key(k), r->part_s[k]);
     printf("}}\n");

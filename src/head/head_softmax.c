@@ -10,7 +10,7 @@
 enum { LANES = 16, BLOCK = 512 };
 
 #if defined(__x86_64__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-#define CLONES __attribute__((target_clones("arch=skylake-avx512", "avx2", "default")))
+#define CLONES __attribute__((target_clones("avx512f", "avx2", "default")))
 #else // the sanitizers' own start-up comes after the choice between clones
 #define CLONES
 #endif

@@ -9,6 +9,8 @@
 // head/place: first class and the one behind the last, C, K, ranks of the run, optimiser steps.
 enum { PLACE_LOW, PLACE_HIGH, PLACE_CLASSES, PLACE_CENTRES, PLACE_RANKS, PLACE_STEPS, PLACES };
 
+enum { MOST_RANKS = 1 << 20 };
+
 static const char PREFIX[] = "head/";
 
 static void name_of(const fct_head *h, int state, char out[64], fct_buffer **buffer)
@@ -53,7 +55,7 @@ static fct_status read_place(const fct_head *h, const char *folder, int rank, co
                         folder, (long long)place[PLACE_CLASSES], (long long)place[PLACE_CENTRES],
                         (long long)h->spec.classes, h->spec.centres);
     const int64_t ranks = place[PLACE_RANKS];
-    if (ranks < 1 || ranks > h->spec.classes || rank >= ranks)
+    if (ranks < 1 || ranks > h->spec.classes || ranks > MOST_RANKS || rank >= ranks)
         return FCT_FAIL(FCT_E_FORMAT, "%s: part %d of an identity head on %lld ranks", folder, rank,
                         (long long)ranks);
     fct_head_slice(h->spec.classes, rank, (int)ranks, &low, &high);

@@ -19,6 +19,11 @@ const char *fct_model_backbones(void)
     return "resnet18, resnet34, resnet50, iresnet18, iresnet34, iresnet50, iresnet100";
 }
 
+int fct_model_least_rows(const char *backbone)
+{
+    return fct_iresnet_find(backbone) ? 2 : 1;
+}
+
 int fct_model_is_backbone(const char *param_name)
 {
     return !strncmp(param_name, "backbone.", strlen("backbone."));

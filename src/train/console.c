@@ -195,11 +195,21 @@ static double checkpoint_bytes(const fct_trainer *t, const fct_graph_memory *m)
     return fct_comm_rank(t->comm) == 0 ? 2 * ((double)m->parameters + optimiser_bytes(t, m)) : 0;
 }
 
+static fct_status print_people(fct_trainer *t)
+{
+    fct_text lines = { 0 };
+    fct_status status = fct_people_report(t, &lines);
+    if (status == FCT_OK && lines.data)
+        printf("%s", lines.data);
+    fct_text_release(&lines);
+    return status;
+}
+
 fct_status fct_dry_run_print(fct_trainer *t)
 {
     fct_graph_memory m;
     fct_console_start(t);
-    FCT_TRY(fct_people_print(t));
+    FCT_TRY(print_people(t));
     fct_net_memory(t->net, &m);
     const struct {
         const char *what;

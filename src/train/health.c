@@ -8,7 +8,6 @@
 
 static const double few_images = 1.5;      // pictures of a person in a batch
 static const double low_spread = 0.1;      // of what random directions would have
-static const double low_accuracy = 0.1;    // a head that tells people apart may have flat logits
 static const double stuck_share = 0.97;    // of the loss of guessing
 static const double falling_share = 0.95;  // of the loss before: not stuck yet, however high
 static const double dead_share = 0.33;     // of the gradient's norm that is left
@@ -50,40 +49,52 @@ static int find_few_images(const fct_health *h, const fct_health_epoch *e, fct_t
     return 1;
 }
 
+// Of many people a twentieth right is still a failure; of few, half again as much as guessing.
+static double low_accuracy(const fct_health_epoch *e, int k)
+{
+    const double few = 1.5 / e->task[k].classes;
+    return k == FCT_HEALTH_IDENTITY ? fmax(few, 0.05) : few;
+}
+
+// Low accuracy that has hardly moved over `back` epochs. A loss says less: with a margin it passes
+// that of guessing on its way down, and logits are flat for a while, also where all goes well.
+static int knows_nothing(const fct_health *h, const fct_health_epoch *e, int k, int back)
+{
+    const double limit = low_accuracy(e, k), now = e->task[k].accuracy;
+    if (e->task[k].classes < 2 || e->is_warming || h->epochs < back ||
+        h->past[back - 1].is_warming > 0)
+        return 0;
+    return now < limit && now - h->past[back - 1].accuracy[k] < 0.2 * limit;
+}
+
 static int find_low_spread(const fct_health *h, const fct_health_epoch *e, fct_text *out)
 {
-    (void)h;
     const double random = e->scale * e->scale / e->features;
-    if (!has_identity(e) || e->is_warming || e->task[0].classes < SPREAD_CLASSES ||
-        !(e->spread < low_spread * random) || !(e->task[0].accuracy < low_accuracy))
+    if (!has_identity(e) || e->task[0].classes < SPREAD_CLASSES ||
+        !(e->spread < low_spread * random) || !knows_nothing(h, e, FCT_HEALTH_IDENTITY, 1))
         return 0;
     fct_text_add(
         out,
         "the identity logits of a picture hardly differ: their variance over the people is "
-        "%.3g, where random directions would have %.3g (scale^2 / features). All people "
-        "look alike to the head. A smaller optim.learning_rate, a longer "
-        "schedule.warmup_epochs, sampler.kind=pk or a trained backbone (init.from) help.",
-        e->spread, random);
+        "%.3g, where random directions would have %.3g (scale^2 / features), and %.2f%% of "
+        "the pictures are told right. All people look alike to the head. A smaller "
+        "optim.learning_rate, a longer schedule.warmup_epochs%s or a trained backbone "
+        "(init.from) help.",
+        e->spread, random, 100 * e->task[0].accuracy, e->is_pk ? "" : ", sampler.kind=pk");
     return 1;
-}
-
-static int is_stuck(double loss, double chance)
-{
-    return loss > stuck_share * chance;
 }
 
 static int find_stuck(const fct_health *h, const fct_health_epoch *e, int k, fct_text *out)
 {
     const fct_health_task *t = &e->task[k];
-    const fct_health_past *before = &h->past[0];
-    if (t->classes < 2 || e->is_warming || h->epochs < 1 || before->is_warming > 0 ||
-        !is_stuck(t->loss, t->chance_loss) || !is_stuck(before->loss[k], t->chance_loss) ||
-        t->loss < falling_share * before->loss[k])
+    const double before = h->past[1].loss[k];
+    if (!knows_nothing(h, e, k, 2) || !(t->loss > stuck_share * t->chance_loss) ||
+        !(before > stuck_share * t->chance_loss) || t->loss < falling_share * before)
         return 0;
     fct_text_add(out,
-                 "the %s loss is stuck: %.3f in epoch %d and %.3f in the one before, and guessing "
+                 "the %s loss is stuck: %.3f in epoch %d and %.3f two epochs before, and guessing "
                  "among %.0f %s costs %.3f",
-                 task_name[k], t->loss, e->epoch, before->loss[k], t->classes, class_word[k],
+                 task_name[k], t->loss, e->epoch, before, t->classes, class_word[k],
                  t->chance_loss);
     if (fabs(t->chance_loss - log(t->classes)) < 1e-6)
         fct_text_add(out, " (ln %.0f)", t->classes);
@@ -106,20 +117,16 @@ static int find_stuck_expression(const fct_health *h, const fct_health_epoch *e,
     return find_stuck(h, e, FCT_HEALTH_EXPRESSION, out);
 }
 
-// Of many people a twentieth right is still a failure; of few, half again as much as guessing.
 static int find_chance(const fct_health *h, const fct_health_epoch *e, int k, fct_text *out)
 {
     const fct_health_task *t = &e->task[k];
-    const double guess = 1 / t->classes, few = 1.5 * guess,
-                 limit = k == FCT_HEALTH_IDENTITY ? fmax(few, 0.05) : few;
-    if (t->classes < 2 || e->is_warming || h->epochs < 2 || h->past[1].is_warming > 0 ||
-        !(t->accuracy < limit) || !(t->accuracy - h->past[1].accuracy[k] < 0.2 * limit))
+    if (!knows_nothing(h, e, k, 2))
         return 0;
     fct_text_add(out,
                  "the %s accuracy is %.2f%% in epoch %d and was %.2f%% two epochs before; guessing "
                  "among %.0f %s gives %.2g%%. ",
                  task_name[k], 100 * t->accuracy, e->epoch, 100 * h->past[1].accuracy[k],
-                 t->classes, class_word[k], 100 * guess);
+                 t->classes, class_word[k], 100 / t->classes);
     if (k == FCT_HEALTH_IDENTITY)
         fct_text_add(out,
                      "%sschedule.warmup_epochs and a trained backbone (init.from) are what "

@@ -43,10 +43,27 @@ static fct_status add_slice(fct_net *n, int64_t global_rows, int i, int slices)
     return add_graph(n, high - low, global_rows, 1, &n->train[n->trains++].graph);
 }
 
+// The tail of an epoch may be smaller: a step that learns little is better than pictures left out.
+static fct_status check_least_rows(const fct_net *n)
+{
+    const int slices = n->spec.shards ? n->spec.shards : fct_comm_size(n->spec.comm);
+    const int64_t least = fct_model_least_rows(n->spec.model.backbone);
+    if (n->spec.sync_bn || n->spec.batch / slices >= least)
+        return FCT_OK;
+    return FCT_FAIL(
+        FCT_E_ARG,
+        "%s needs at least %lld pictures of a step in one place, for its last batch norm "
+        "has one value a picture: data.batch_size %lld is too small for %d %s\n"
+        "raise data.batch_size, or set train.sync_bn to true",
+        n->spec.model.backbone, (long long)least, (long long)n->spec.batch, slices,
+        n->spec.shards ? "shards" : "ranks");
+}
+
 // With shards all ranks have all graphs, and so one plan of the memory.
 static fct_status add_training_graphs(fct_net *n)
 {
     const int64_t size[2] = { n->spec.batch, n->spec.tail };
+    FCT_TRY(check_least_rows(n));
     for (int k = 0; k < 2; k++) {
         if (n->spec.shards == 0)
             FCT_TRY(

@@ -103,21 +103,25 @@ static fct_status walk_epoch(fct_trainer *t, int64_t epoch, int is_measured, rep
     return FCT_OK;
 }
 
-static void print_first_epoch(const fct_trainer *t, const report *r)
+static void tell_first_epoch(const fct_trainer *t, const report *r, fct_text *out)
 {
     const int is_pk = !strcmp(t->o->sampler_kind, "pk");
-    printf("pk_persons %lld\npk_pictures %lld\n", (long long)r->persons, (long long)r->pictures);
-    printf("pk_persons_per_batch_mean %.2f\npk_persons_per_batch_min %.0f\n"
-           "pk_persons_per_batch_max %.0f\n",
-           mean(&r->per_batch), r->per_batch.least, r->per_batch.most);
-    printf("pk_images_per_person_mean %.2f\npk_images_per_person_min %.0f\n"
-           "pk_images_per_person_max %.0f\n",
-           mean(&r->ratio), r->each.least, r->each.most);
-    printf("pk_epoch_persons_share %.4f\npk_epoch_pictures_share %.4f\npk_epoch_repeats %lld\n",
-           (double)r->seen_persons / (double)r->persons, (double)r->seen / (double)r->pictures,
-           (long long)(r->draws - r->seen));
-    printf("pk_few_persons %lld\npk_few_pictures %lld\npk_few_policy %s\n", (long long)r->few,
-           (long long)r->few_pictures, is_pk ? t->o->sampler_few : "none");
+    fct_text_add(out, "pk_persons %lld\npk_pictures %lld\n", (long long)r->persons,
+                 (long long)r->pictures);
+    fct_text_add(out,
+                 "pk_persons_per_batch_mean %.2f\npk_persons_per_batch_min %.0f\n"
+                 "pk_persons_per_batch_max %.0f\n",
+                 mean(&r->per_batch), r->per_batch.least, r->per_batch.most);
+    fct_text_add(out,
+                 "pk_images_per_person_mean %.2f\npk_images_per_person_min %.0f\n"
+                 "pk_images_per_person_max %.0f\n",
+                 mean(&r->ratio), r->each.least, r->each.most);
+    fct_text_add(
+        out, "pk_epoch_persons_share %.4f\npk_epoch_pictures_share %.4f\npk_epoch_repeats %lld\n",
+        (double)r->seen_persons / (double)r->persons, (double)r->seen / (double)r->pictures,
+        (long long)(r->draws - r->seen));
+    fct_text_add(out, "pk_few_persons %lld\npk_few_pictures %lld\npk_few_policy %s\n",
+                 (long long)r->few, (long long)r->few_pictures, is_pk ? t->o->sampler_few : "none");
     FCT_INFO("  people       %lld with %lld pictures; a batch shows %.1f of them, %.2f pictures of "
              "each; an epoch shows %.1f%% of them and %.1f%% of their pictures%s",
              (long long)r->persons, (long long)r->pictures, mean(&r->per_batch), mean(&r->ratio),
@@ -135,21 +139,22 @@ static void print_first_epoch(const fct_trainer *t, const report *r)
 }
 
 // pk keeps a bound; of the others some epochs are walked through.
-static fct_status print_epochs_to_all(fct_trainer *t, report *r)
+static fct_status tell_epochs_to_all(fct_trainer *t, report *r, fct_text *out)
 {
     const int64_t k = t->o->sampler_images_per_identity;
     int64_t epochs = 1;
     if (!strcmp(t->o->sampler_kind, "pk")) {
-        printf("pk_epochs_to_see_all %lld\n", (long long)((r->largest + k - 1) / k));
+        fct_text_add(out, "pk_epochs_to_see_all %lld\n", (long long)((r->largest + k - 1) / k));
         return FCT_OK;
     }
     while (r->seen < r->pictures && epochs < MOST_EPOCHS && (double)r->draws < most_draws)
         FCT_TRY(walk_epoch(t, epochs++, 0, r));
-    printf("pk_epochs_to_see_all %s%lld\n", r->seen < r->pictures ? ">" : "", (long long)epochs);
+    fct_text_add(out, "pk_epochs_to_see_all %s%lld\n", r->seen < r->pictures ? ">" : "",
+                 (long long)epochs);
     return FCT_OK;
 }
 
-fct_status fct_people_print(fct_trainer *t)
+fct_status fct_people_report(fct_trainer *t, fct_text *out)
 {
     const fct_mix_info *info = fct_mix_describe(t->train_mix);
     report r = { 0 };
@@ -164,8 +169,8 @@ fct_status fct_people_print(fct_trainer *t)
     count_data(t, &r);
     FCT_TRY_GOTO(walk_epoch(t, 0, 1, &r), status, done);
     if (r.persons > 0) {
-        print_first_epoch(t, &r);
-        status = print_epochs_to_all(t, &r);
+        tell_first_epoch(t, &r, out);
+        status = tell_epochs_to_all(t, &r, out);
     }
 done:
     free(r.count);

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "facet/clock.h"
 #include "trainer.h"
@@ -60,18 +61,28 @@ static int by_size(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+// Of all threads of this process: what a busy machine takes away does not count.
+static double cpu_s(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
 // Means over the ranks; each has taken all steps.
 static fct_status share(fct_trainer *t, fct_step_bench *out)
 {
-    double all[FCT_TIMES + 2], ranks = fct_comm_size(t->comm);
+    double all[FCT_TIMES + 3], ranks = fct_comm_size(t->comm);
     memcpy(all, out->part_s, sizeof out->part_s);
     all[FCT_TIMES] = out->step_s;
     all[FCT_TIMES + 1] = out->step_median_s;
-    FCT_TRY(fct_comm_reduce_f64(t->comm, all, FCT_TIMES + 2, FCT_SUM));
+    all[FCT_TIMES + 2] = out->cpu_s;
+    FCT_TRY(fct_comm_reduce_f64(t->comm, all, FCT_TIMES + 3, FCT_SUM));
     for (int k = 0; k < FCT_TIMES; k++)
         out->part_s[k] = all[k] / ranks;
     out->step_s = all[FCT_TIMES] / ranks;
     out->step_median_s = all[FCT_TIMES + 1] / ranks;
+    out->cpu_s = all[FCT_TIMES + 2] / ranks;
     return FCT_OK;
 }
 
@@ -83,6 +94,7 @@ static fct_status measure(fct_trainer *t, const fct_step_bench_spec *b, double *
     for (int64_t i = 0; i < b->warmup; i++)
         FCT_TRY(next_step(t, &r));
     memset(t->time_s, 0, sizeof t->time_s);
+    double cpu_before_s = cpu_s();
     for (int64_t i = 0; i < b->steps; i++) {
         double start_s = fct_clock_s();
         FCT_TRY(next_step(t, &r));
@@ -90,6 +102,7 @@ static fct_status measure(fct_trainer *t, const fct_step_bench_spec *b, double *
         out->step_s += took[i] / (double)b->steps;
         pictures += r.pictures;
     }
+    out->cpu_s = (cpu_s() - cpu_before_s) / (double)b->steps;
     for (int k = 0; k < FCT_TIMES; k++)
         out->part_s[k] = t->time_s[k] / (double)b->steps;
     qsort(took, (size_t)b->steps, sizeof *took, by_size);

@@ -284,8 +284,8 @@ void fct_metrics_widen(fct_text *table);
 void fct_steps_add(fct_trainer *t, const fct_step_report *r, double seconds);
 const char *fct_steps_columns(void);          // the first line of steps.csv
 fct_status fct_dry_run_print(fct_trainer *t); // E_NOMEM
-// people_report.c, rank 0. Not collective. What the sampler makes of the data's people, to stdout
-// and in words; nothing when it has none. E_NOMEM.
-fct_status fct_people_print(fct_trainer *t);
+// people_report.c, rank 0. Not collective. What the sampler makes of the data's people: in words to
+// the log, and lines of "name value" for a machine to `out`; nothing when it has none. E_NOMEM.
+fct_status fct_people_report(fct_trainer *t, fct_text *out);
 
 #endif

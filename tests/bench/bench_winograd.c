@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Direct against Winograd for every 3x3 layer of stride 1 of ResNet-18 and -50, each direction: the
-// figures behind docs/design/0002-winograd-by-rule.md. Not a test.
+// Direct against Winograd for every 3x3 layer of stride 1 of ResNet-18, ResNet-50 and IResNet, each
+// direction: the figures behind docs/design/0002-winograd-by-rule.md and 0013-iresnet.md. Not a
+// test.
 // usage: bench_winograd THREADS REPEATS; with 1 thread it counts processor time, else wall time.
 #include <omp.h>
 #include <stdio.h>
@@ -90,9 +91,9 @@ static void compare(const bench *b, int batch, int channels, int size)
 
 int main(int argc, char **argv)
 {
-    static const int first_size[] = { 56, 28,
-                                      48 }; // pictures of 224, of 112, of 48 with a small stem
-    static const int batches[] = { 32, 64, 64 };
+    // pictures of 224, of 112, of 48 with a small stem, of 112 in an IResNet
+    static const int first_size[] = { 56, 28, 48, 112 };
+    static const int batches[] = { 32, 64, 64, 32 };
     int64_t threads, repeats;
     if (argc != 3 || fct_text_to_i64(argv[1], &threads) != FCT_OK ||
         fct_text_to_i64(argv[2], &repeats) != FCT_OK)
@@ -101,7 +102,7 @@ int main(int argc, char **argv)
     omp_set_num_threads(b.threads);
     dnnl_engine_create(&b.engine, dnnl_cpu, 0);
     dnnl_stream_create(&b.stream, b.engine, dnnl_stream_default_flags);
-    for (int picture = 0; picture < 3; picture++)
+    for (int picture = 0; picture < 4; picture++)
         for (int stage = 0, size = first_size[picture]; stage < 4; stage++, size = (size + 1) / 2) {
             compare(&b, batches[picture] / (b.threads == 1 ? 2 : 1), 64 << stage, size);
             compare(&b, 4, 64 << stage, size);

@@ -82,6 +82,11 @@ def check_sizes(folder, root, unit, cache):
     refused(2, "pictures of 200 pixels: ArcFace's template is for multiples of 112 and of 128", folder, f"{root}/no",
             *flat, "--size", "200")
     refused(2, "must be square", folder, f"{root}/no", *flat, "--size", "112", "--height", "224")
+    swapped = {n: [p[k] for k in (1, 0, 2, 4, 3)] for n, p in unit.items() if n != "4.png"}
+    with open(f"{root}/swapped.json", "w") as f:
+        json.dump(swapped, f)
+    refused(2, f"in {len(swapped)} of {len(swapped)} faces left and right are exchanged", folder, f"{root}/no", "--format",
+            "flat", "--landmarks", f"{root}/swapped.json", "--align", "arcface")
     refused(2, "have no landmarks to align them by", folder, f"{root}/no", "--format", "flat", "--align", "arcface")
 
 

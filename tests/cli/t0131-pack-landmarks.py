@@ -106,6 +106,8 @@ def check_folder(folder, root, all68):
     check(folder, f"{root}/beside_set", {k: v for k, v in five.items() if k != "b/3.jpg"}, "--landmarks", beside)
     written(f"{beside}/b/3.npy", npy(np.full((5, 2), np.nan)))
     check(folder, f"{root}/none_set", {k: v for k, v in five.items() if k != "b/3.jpg"}, "--landmarks", beside)
+    written(f"{beside}/b/3.npy", npy(np.zeros((0, 5, 2))))
+    check(folder, f"{root}/no_face_set", {k: v for k, v in five.items() if k != "b/3.jpg"}, "--landmarks", beside)
     whole = np.rint(all68["b/3.jpg"]).astype(np.int64)
     written(f"{beside}/b/3.npy", npy(whole))
     check(folder, f"{root}/whole_set", {**five, "b/3.jpg": five_of(whole)}, "--landmarks", beside)

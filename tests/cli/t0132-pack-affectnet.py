@@ -107,6 +107,8 @@ def check_arrays(root, faces):
         listed = bad_list(f"{root}/a{len(options)}")
         for path, why in reasons:
             claim(any(path in line and why in line for line in listed.split("\n")), f"{path}: {why} is in {listed}")
+    told = subprocess.run([FACET, "inspect", folder], capture_output=True, text=True).stdout
+    claim("surprise" in told and "person" not in told and "5 points" in told, f"inspect knows the set: {told}")
     for s in ("train", "val"):
         got, attributes = rows(f"{root}/a0/{s}.h5")
         check_labels(got, attributes, [f for f in good if set_of(f) == s + "_set"],

@@ -90,9 +90,22 @@ def check_other_ranks(packed, top):
     assert differing == [], differing[:5]
 
 
+def check_memory(packed, top):
+    """What is planned before the first step is the larger phase's, and 'trained' counts what trains first."""
+    told = []
+    for extra in (["init.freeze_epochs=1.4"], ["model.freeze=backbone"], []):
+        _, out, err = facet("train", *SMALL, "data.path=" + packed, *extra, "--dry-run")
+        told.append((dict(line.split(None, 1) for line in out.splitlines())["activations_bytes"], err))
+    thawed, frozen, free = (int(bytes) for bytes, _ in told)
+    assert thawed == max(frozen, free) == free > frozen, (thawed, frozen, free)
+    assert "backbone for the first 1.4 epochs (7 steps), then everything trains" in told[0][1], told[0][1]
+    assert "(0.0 M trained)" in told[0][1] and "frozen  " not in told[2][1]
+
+
 def main():
     packed = data()
     with workspace() as top:
+        check_memory(packed, top)
         check_bits(packed, top)
         check_first_thawed_step(packed, top)
         check_other_ranks(packed, top)

@@ -22,18 +22,25 @@ def parts_differ(a, b, ranks):
 
 
 def check_curves(packed, train):
-    """12 persons on 1, 2 and 5 ranks, of which not all hold equally many; clipped, accumulated, with triplets."""
-    for ranks, more in ((1, []), (2, ["optim.clip_norm=5", "train.accumulate=2", "loss.triplet_weight=0.5"]),
-                        (5, ["model.sub_centres=2", "optim.optimizer=sgd", "loss.use_uncertainty_weighting=auto_initial",
-                             "tasks.landmarks=true"])):
-        pair = [train("%s%d" % (kind, ranks), "model.head=" + kind, *more, ranks=ranks)[0] for kind in ("replicated", "sharded")]
-        for name, bound in (("loss", 1e-4), ("identity_loss", 1e-4), ("grad_norm", 1e-3)):
-            one, two = (numpy.array(column(run, name)) for run in pair)
+    """12 persons on 1, 2, 3 and 5 ranks, of which not all hold equally many; clipped, accumulated, with triplets. Behind a
+    frozen trunk the curves stay together; batch norm over a few small pictures makes much of the last bit within steps."""
+    still = ["model.freeze=backbone", "optim.optimizer=sgd", "optim.learning_rate=0.02", "loss.margin=0.4"]
+    for ranks, steps, more in ((1, 6, []), (2, 2, ["loss.triplet_weight=0.5"]),
+                               (2, 6, still + ["optim.clip_norm=5", "train.accumulate=2", "loss.triplet_weight=0.5"]),
+                               (3, 6, still + ["optim.optimizer=adamw", "loss.identity=cosface"]),
+                               (5, 6, still + ["model.sub_centres=2", "loss.use_uncertainty_weighting=auto_initial",
+                                               "tasks.landmarks=true", "optim.learning_rate=0.0005"])):
+        pair = [train("%s%d-%d" % (kind, ranks, len(more)), "model.head=" + kind, *more, ranks=ranks)[0]
+                for kind in ("replicated", "sharded")]
+        for name in ("loss", "identity_loss", "grad_norm"):
+            one, two = (numpy.array(column(run, name))[:steps] for run in pair)
             worst = numpy.abs(one / two - 1).max()
-            print("%d ranks, %s: sharded and replicated differ by %.1e" % (ranks, name, worst))
-            assert len(one) == len(two) > 2 and worst < bound, (name, one, two)
-        assert abs(float(table(pair[0])[-1]["val_identity_loss"]) / float(table(pair[1])[-1]["val_identity_loss"]) - 1) < 1e-3
-        assert abs(float(table(pair[0])[0]["logit_spread"]) / float(table(pair[1])[0]["logit_spread"]) - 1) < 1e-3
+            print("%d ranks, %s of %d steps: sharded and replicated differ by %.1e" % (ranks, name, steps, worst))
+            assert len(one) == len(two) == steps and worst < (1e-3 if name == "grad_norm" and steps == 2 else 1e-5), (name, one, two)
+        if steps > 2:
+            one, two = (table(run)[-1] for run in pair)
+            for name in ("val_identity_loss", "logit_spread", "train_identity_loss"):
+                assert abs(float(one[name]) / float(two[name]) - 1) < 1e-4, (name, one, two)
 
 
 def check_resume(packed, train, top):

@@ -4,6 +4,7 @@ little is refused."""
 import os
 import tempfile
 
+import numpy
 from golden import BUILD, SMALL, arrays, data, facet, last_step, workspace
 
 
@@ -105,8 +106,22 @@ def main():
         old, new = arrays(last_step(first)), arrays(last_step(run))
         assert (old["model/expression_head.weight"] != new["model/expression_head.weight"]).any()
 
+        check_rates(top, people, first)
         check_names(top, multitask, first)
         check_refusals(top, multitask, first)
+
+
+def check_rates(top, packed, first):
+    """AdamW's first step is the learning rate in size: 1x for the trunk, head_rate for projection and heads alike."""
+    for differential, factor in (("true", 10), ("false", 1)):
+        run = os.path.join(top, "rates-" + differential)
+        facet("train", *SMALL, *ARCFACE, "data.path=" + packed, "run.dir=" + run, "init.from=" + first, "schedule.warmup_epochs=0",
+              "optim.differential_lr=" + differential, "optim.weight_decay=0", "optim.eps=1e-12", "optim.learning_rate=1e-4",
+              "--stop-after", 1, want=75)
+        old, new = arrays(last_step(first)), arrays(last_step(run))
+        for name, wanted in (("backbone.conv1.weight", 1), ("backbone.layer4.1.bn2.weight", 1), ("projection.weight", factor)):
+            step = numpy.abs(new["model/" + name] - old["model/" + name])
+            assert abs(numpy.median(step[step > 0]) / 1e-4 / wanted - 1) < 0.01, (name, numpy.median(step))
 
 
 def check_names(top, packed, first):

@@ -12,7 +12,7 @@ run() { # run RANKS MODE
 }
 
 for saved in 1 3 4; do
-    rm -rf "$folder"/*
+    rm -rf "${folder:?}"/*
     run $saved save || {
         cat "$folder/out"
         exit 1

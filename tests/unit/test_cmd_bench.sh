@@ -59,6 +59,18 @@ step 1 "data.path=$work/set"
 step 2 "data.path=$work/set"
 "$FACET" bench step "data.path=$work/set" data.val_split=train model.embedding=8 data.size=32 data.batch_size=8 --steps 1 --warmup 0 |
     grep -q '^  forward .* ms .* %  network' || fail 'step: words'
+# a head of identities behind PK sampling
+"$FACET" synth -o "$work/people" --expression 0 --identities 6 --per-identity 3 --size 32 --quiet >/dev/null ||
+    fail 'synth: people'
+"$FACET" pack "$work/people/identity" -o "$work/persons" --size 32 --quiet >/dev/null 2>&1 || fail 'pack: people'
+step 2 "data.path=$work/persons" tasks.identity=true tasks.expression=false tasks.landmarks=false \
+    sampler.kind=pk sampler.identities_per_batch=3 sampler.images_per_identity=2
+/usr/bin/python3 - "$work/out" <<'END' || fail "step, identities: $(cat "$work/out")"
+import json
+import sys
+got = json.load(open(sys.argv[1]))
+assert got["persons"] == 6 and got["parts_s"]["head"] > 0
+END
 "$FACET" bench step "data.path=$work/nowhere" 2>"$work/err"
 [ $? -eq 1 ] || fail 'step, missing set: exit code'
 [ ! -e runs ] || fail 'step wrote a run'

@@ -21,7 +21,7 @@ static char *strip_all[] = { "module.", "_orig_mod." };
 static void set_row(int i, const char *name, int n, const int64_t *dim)
 {
     table[i] = (fct_param){ .shape = { .ndim = n } };
-    strcpy(table[i].name, name);
+    snprintf(table[i].name, sizeof table[i].name, "%s", name);
     memcpy(table[i].shape.dim, dim, (size_t)n * sizeof *dim);
 }
 

@@ -109,6 +109,8 @@ static void test_names_are_torchvisions(void **state)
     assert_int_equal(param(&b, "balance.log_var")->shape.dim[0], 2);
     assert_true(fct_model_is_backbone("backbone.conv1.weight"));
     assert_false(fct_model_is_backbone("projection.weight"));
+    assert_int_equal(fct_model_least_rows("resnet50"), 1);
+    assert_int_equal(fct_model_least_rows("iresnet50"), 2);
     tear_down(&b);
 }
 

@@ -55,6 +55,18 @@ static void tells(const fct_plan *old, const fct_pack_spec *spec, const char *wa
     fct_plan_close(&now);
 }
 
+// Of one picture, happy/a.jpg.
+static const char *write_landmarks(void)
+{
+    static char path[FCT_PATH_MAX];
+    assert_int_equal(fct_path_join(path, folder, "five.json"), FCT_OK);
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    fputs("{\"happy/a.jpg\": [[0.3,0.4],[0.7,0.4],[0.5,0.6],[0.35,0.8],[0.65,0.8]]}", f);
+    fclose(f);
+    return path;
+}
+
 static void test_what_differs_between_two_plans_is_told(void **state)
 {
     (void)state;
@@ -69,6 +81,16 @@ static void test_what_differs_between_two_plans_is_told(void **state)
     spec.fit = FCT_FIT_PAD;
     tells(&old, &spec, "--fit is another");
     spec.fit = plain_spec().fit;
+    spec.landmarks = write_landmarks();
+    spec.is_aligned = 1;
+    spec.height = spec.width = 112;
+    fct_plan_close(&old);
+    assert_int_equal(plan(&spec, &old), FCT_OK);
+    spec.keeps_unmarked = 1;
+    tells(&old, &spec, "--align or --no-landmarks is another");
+    spec = plain_spec();
+    fct_plan_close(&old);
+    assert_int_equal(plan(&spec, &old), FCT_OK);
     spec.is_jpeg = 1;
     spec.quality = 90;
     tells(&old, &spec, "--encoding");

@@ -38,6 +38,7 @@ static void open_table(table *t, uint64_t seed, int extra, void *gradients)
     fct_graph_linear(g, "other", x, 50);
     fct_graph_initial_constant(g, fct_graph_linear(g, "middle", x, 4), 0.5f);
     fct_graph_scalar(g, "scalar", 3, -0.25f);
+    fct_graph_matrix(g, "matrix", 70, 64, 0.01);
     fct_graph_destroy(g);
     assert_int_equal(fct_params_seal(t->params, gradients), FCT_OK);
     assert_int_equal(fct_params_init(t->params, seed), FCT_OK);
@@ -66,6 +67,26 @@ static void moments(const float *v, int n, double *average, double *deviation)
     }
     *average = sum / n;
     *deviation = sqrt(square / n - *average * *average);
+}
+
+// Whoever holds a part of a parameter gets the values that the whole has there.
+static void test_a_matrix_is_normal_and_its_parts_are_its_own(void **state)
+{
+    (void)state;
+    static float whole[70 * 64], part[33];
+    table t;
+    int n;
+    double average, deviation;
+    open_table(&t, 1, 0, NULL);
+    moments(whole, get(&t, "matrix", whole), &average, &deviation);
+    assert_true(fabs(deviation / 0.01 - 1) < 0.03 && fabs(average) < 0.0005);
+    const fct_param *q = &fct_params_table(t.params, &n)[fct_params_find(t.params, "matrix")];
+    assert_int_equal(q->kind, FCT_PARAM_WEIGHT);
+    fct_param_fill(q, 1, 1000, 33, part);
+    assert_memory_equal(part, whole + 1000, sizeof part);
+    fct_param_fill(q, 1, ((int64_t)1 << 32) + 1000, 33, part); // beyond 32 bits: others
+    assert_memory_not_equal(part, whole + 1000, sizeof part);
+    close_table(&t);
 }
 
 static void test_initial_values_are_as_torchvisions(void **state)
@@ -150,6 +171,7 @@ static void test_gradients_can_lie_in_adopted_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_matrix_is_normal_and_its_parts_are_its_own),
         cmocka_unit_test(test_initial_values_are_as_torchvisions),
         cmocka_unit_test(test_initial_values_follow_seed_and_name_only),
         cmocka_unit_test(test_places_are_aligned_and_follow_each_other),

@@ -34,7 +34,7 @@ def facet(name, folder, options):
     out, peak = measured(
         [options.facet, "bench", "step", "data.path=" + folder, "data.val_split=train", f"data.size={options.size}",
          f"data.batch_size={options.batch}", "data.num_workers=1", "model.backbone=" + name, "model.embedding=512",
-         "model.stem=imagenet", "tasks.identity=true", "tasks.expression=false", "tasks.landmarks=false",
+         "tasks.identity=true", "tasks.expression=false", "tasks.landmarks=false",
          "optim.optimizer=sgd", "optim.learning_rate=0.01", "schedule.warmup_epochs=0",
          f"cluster.threads={options.threads}", "--steps", str(options.steps), "--warmup", "2", "--json"], options)
     got = json.loads(out)

@@ -263,7 +263,7 @@ void fct_console_epoch(const fct_trainer *t, const fct_evaluation *val)
             fct_text_add(&text, " val_id_acc: %.4f", val->identity_accuracy);
         if (isfinite(fct_verifying_accuracy(t)))
             fct_text_add(&text, " val_verify: %.4f", fct_verifying_accuracy(t));
-        if (t->tasks.landmarks)
+        if (t->tasks.landmarks && isfinite(val->landmark_nme))
             fct_text_add(&text, " val_nme: %.2f%% val_pck: %.1f%%", 100 * val->landmark_nme,
                          100 * val->landmark_pck);
     }

@@ -16,13 +16,21 @@ static int is_face(int numbers)
     return numbers == 10 || numbers == 20 || numbers == NUMBERS_MAX;
 }
 
+// A header's columns may be named by numbers, but no header begins with "a/1.jpg,21.5".
 static fct_status read_header(fct_csv *csv, int *numbers)
 {
-    char *field;
-    int ends_row = 0;
-    *numbers = -1;
-    for (; !ends_row; ++*numbers)
+    char *key, *field;
+    double x;
+    int ends_row;
+    FCT_TRY(fct_csv_next(csv, &key, &ends_row));
+    for (*numbers = 0; !ends_row; ++*numbers) {
         FCT_TRY(fct_csv_next(csv, &field, &ends_row));
+        if (*numbers == 0 && strchr(key, '.') && fct_text_to_f64(field, &x) == FCT_OK)
+            return FCT_FAIL(FCT_E_FORMAT,
+                            "%s:1: is a row of \"%.100s\", where a header belongs\n"
+                            "put the columns' names in front of it, such as path,x1,y1,...",
+                            csv->file, key);
+    }
     if (!is_face(*numbers))
         return FCT_FAIL(FCT_E_FORMAT,
                         "%s:1: the header has %d columns behind the picture's; 10, 20 or 136 are x "
@@ -99,7 +107,7 @@ static fct_status read_line(fct_landmark_reader *r, char *line, int number)
 fct_status fct_landmarks_read_list(fct_landmark_reader *r, char *text)
 {
     int number = 1;
-    for (char *line = text, *next; line; line = next, number++) {
+    for (char *line = fct_csv_open(r->file, text).at, *next; line; line = next, number++) {
         next = strchr(line, '\n');
         if (next)
             *next++ = 0;

@@ -173,6 +173,9 @@ fct_status fct_pack_bin(const fct_pack_spec *spec, const fct_pack_peers *peers, 
     if (!spec->pairs)
         return FCT_FAIL(FCT_E_ARG, "%s: a .bin holds pairs\nname a file of them with --pairs",
                         spec->output);
+    if (spec->leave_out || spec->min_pictures > 0)
+        return FCT_FAIL(FCT_E_ARG, "%s: %s leaves persons out, a .bin has all of its pairs",
+                        spec->output, spec->leave_out ? "--leave-out" : "--min-pictures");
     if (access(spec->output, F_OK) == 0 && !spec->force)
         return FCT_FAIL(FCT_E_ARG, "%s: is already there\n--force replaces it", spec->output);
     if (snprintf(file, sizeof file, "%s.plan.tmp", spec->output) >= (int)sizeof file)

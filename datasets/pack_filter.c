@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "csv.h"
 #include "facet/path.h"
 #include "pack_parts.h"
 
@@ -69,7 +70,7 @@ static fct_status read_list(filter *f, const fct_scan *scan, const char *file)
     if (strlen(text) != n)
         status = FCT_FAIL(FCT_E_FORMAT, "%s: is no text", file);
     else
-        leave_listed_out(f, scan, text);
+        leave_listed_out(f, scan, fct_csv_open(file, text).at);
     free(text);
     return status;
 }

@@ -129,8 +129,10 @@ fct_status fct_pack_fit(const fct_plan *plan, const fct_plan_row *row, fct_image
                         uint8_t *fitted, fct_fitted *out)
 {
     const fct_plan_head *head = plan->head;
-    out->has_landmarks = out->is_cut = 0;
+    out->has_landmarks = out->is_cut = out->is_outside = 0;
     int points = take_landmarks(plan, row, image, out->landmark);
+    for (int i = 0; i < 2 * points; i++)
+        out->is_outside |= out->landmark[i] < -EDGE || out->landmark[i] > 1 + EDGE;
     int is_aligned = head->is_aligned && points > 0;
     if (row->box >= 0 && !is_aligned)
         FCT_TRY(cut_box(plan->box + 4 * (size_t)row->box, image, out->landmark, points));

@@ -8,7 +8,8 @@
 typedef struct {
     float *landmark; // (points, 2) of the plan, in 0..1; 0 where not valid
     int has_landmarks;
-    int is_cut; // had landmarks, but some lie outside of what is kept
+    int is_outside; // some of the file's lie outside of the picture
+    int is_cut;     // had landmarks, but some lie outside of what is kept
 } fct_fitted;
 
 // Not collective, thread-safe. Cuts the face's box, then aligns or fits; the landmarks follow.

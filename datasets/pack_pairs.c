@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Pairs name pictures, then rows of the plan, then rows of the set, which lacks the bad pictures.
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "facet/dataset.h"
 #include "facet/log.h"
+#include "facet/path.h"
 #include "pack_pairs.h"
 #include "pack_source.h"
 
@@ -56,11 +58,23 @@ static fct_status pairs_of_bin(const fct_pack_spec *spec, const fct_plan *plan, 
     return status;
 }
 
+// Of pictures that are left out before any is opened, a pair is told together with how many.
+static void tell_set(const fct_pack_spec *spec, const fct_plan_head *h, char out[FCT_PATH_MAX + 64])
+{
+    int64_t left_out = h->excluded + h->filtered;
+    snprintf(out, FCT_PATH_MAX + 64, "%.4000s", spec->input);
+    if (left_out > 0)
+        snprintf(out, FCT_PATH_MAX + 64, "%.4000s (%lld more are left out%s)", spec->input,
+                 (long long)left_out, h->unmarked ? " or have no landmarks" : "");
+}
+
 fct_status fct_pack_pairs_find(const fct_pack_spec *spec, const fct_plan *plan, fct_pairs *out)
 {
-    const fct_picture_names names = { plan->head->rows, plan_path, plan, spec->input };
+    char set[FCT_PATH_MAX + 64];
+    const fct_picture_names names = { plan->head->rows, plan_path, plan, set };
     int is_bin = plan->head->source == FCT_SOURCE_BIN;
     *out = (fct_pairs){ 0 };
+    tell_set(spec, plan->head, set);
     if (is_bin && spec->pairs)
         return FCT_FAIL(FCT_E_ARG, "%s: has pairs of its own, so --pairs has no place",
                         spec->input);

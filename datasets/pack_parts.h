@@ -235,6 +235,7 @@ typedef struct {
     float *landmark; // (points, 2), when has_landmarks
     int has_landmarks;
     int is_cut;      // had landmarks, but the fit left some outside the picture
+    int is_outside;  // some of its landmarks lie outside of the picture as it was
     const char *bad; // why it is left out, NULL when it is not
 } fct_packed;
 

@@ -208,6 +208,22 @@ static fct_status find_labels(const fct_pack_spec *spec, const fct_pack_tick *ti
     return fct_layout_find(&d->scan, spec, &d->layout);
 }
 
+// A set of which everything is left out says why by its first picture.
+static fct_status fail_empty(const fct_pack_spec *spec, const fct_scan *scan)
+{
+    const char *first = scan->excluded.size ? scan->excluded.data : NULL;
+    size_t n = 0;
+    for (size_t i = 0; i < scan->excluded.size; i++)
+        n += scan->excluded.data[i] == 0;
+    if (first)
+        return FCT_FAIL(FCT_E_FORMAT, "%s: no picture can be packed, %zu are left out; %s: %s",
+                        spec->input, n / 2, first, first + strlen(first) + 1);
+    return FCT_FAIL(FCT_E_ARG,
+                    "%s: holds no picture (JPEG, PNG, PGM, PPM, BMP)\n"
+                    "a .rec other than train.rec and a .bin are named themselves",
+                    spec->input);
+}
+
 static fct_status draft_make(const fct_pack_spec *spec, const fct_pack_tick *tick,
                              fct_plan_draft *d)
 {
@@ -215,7 +231,7 @@ static fct_status draft_make(const fct_pack_spec *spec, const fct_pack_tick *tic
     FCT_TRY(check_align(spec));
     FCT_TRY(fct_source_scan(spec->input, tick, &d->scan));
     if (d->scan.files == 0)
-        return FCT_FAIL(FCT_E_ARG, "%s: holds no picture (JPEG, PNG, PGM, PPM, BMP)", spec->input);
+        return fail_empty(spec, &d->scan);
     if (d->scan.files > ROWS_MAX)
         return FCT_FAIL(FCT_E_ARG, "%s: holds more than %d pictures", spec->input, ROWS_MAX);
     FCT_TRY(find_labels(spec, tick, d));
@@ -228,6 +244,8 @@ static fct_status draft_make(const fct_pack_spec *spec, const fct_pack_tick *tic
     count_rows(spec, d);
     if (d->scan.excluded.failed)
         return FCT_FAIL_NOMEM(d->scan.excluded.size, "the list of files left out");
+    if (d->head.rows == 0 && d->head.filtered == 0 && d->scan.excluded.size > 0)
+        return fail_empty(spec, &d->scan);
     if (d->head.rows == 0)
         return FCT_FAIL(FCT_E_ARG, "%s: no picture is left to pack%s", spec->input,
                         d->head.filtered ? ": --leave-out and --min-pictures leave out all" : "");

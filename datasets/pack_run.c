@@ -25,8 +25,8 @@ typedef struct {
     fct_pairs pairs;  // by rows of the plan, on rank 0
     fct_text records; // of the shards that this rank made or verified
     fct_progress progress;
-    int64_t made; // pictures
-    int lock;     // of the output folder, on rank 0
+    int64_t made, marked, outside; // pictures; with landmarks; with some outside of the picture
+    int lock;                      // of the output folder, on rank 0
     double ticked_s, looked_s;
     int is_told; // another rank had to stop
 } run;
@@ -280,6 +280,8 @@ static fct_status check_all_stop(run *r)
 static fct_status take_note(run *r, int64_t row, const fct_packed *picture, fct_text *notes)
 {
     const char *path = r->plan.text + r->plan.row[row].name;
+    r->marked += !picture->bad && r->plan.row[row].landmark >= 0;
+    r->outside += !picture->bad && picture->is_outside;
     if (picture->bad && r->spec->stop_on_bad)
         return FCT_FAIL(FCT_E_FORMAT,
                         "%s: %s\n--on-bad skip leaves such pictures out and lists them", path,
@@ -401,10 +403,23 @@ static fct_status publish(run *r, const char *records, size_t n, fct_text *summa
     return status;
 }
 
+// Points of pictures of another size put every face askew, and no single one of them is wrong.
+static fct_status check_places(run *r)
+{
+    int64_t told[2] = { r->marked, r->outside };
+    FCT_TRY(sum(r->peers, told, 2));
+    if (r->peers->rank == 0 && told[1] * 4 > told[0])
+        FCT_WARN("%s: of %lld pictures with landmarks, %lld have some outside of the picture: are "
+                 "the points those of pictures of another size? --landmarks-size tells which",
+                 r->spec->output, (long long)told[0], (long long)told[1]);
+    return FCT_OK;
+}
+
 static fct_status finish(run *r, fct_text *summary)
 {
     void *all = NULL;
     size_t n;
+    FCT_TRY(check_places(r));
     FCT_TRY(gather(r->peers, r->records.data, r->records.size, &all, &n));
     fct_status status = FCT_OK;
     if (r->peers->rank == 0)

@@ -22,7 +22,7 @@ typedef struct {
     size_t bytes;
     uint64_t checksum;
     float landmark[POINT_MAX];
-    int has_landmarks, is_cut;
+    int has_landmarks, is_cut, is_outside;
     char reason[REASON_BYTES];
 } slot;
 
@@ -72,6 +72,7 @@ static fct_status make_picture(const fct_workers *w, const fct_plan_row *row, th
         fct_pack_fit(w->plan, row, &image, head->is_jpeg ? memory->fitted : s->picture, &fitted);
     s->has_landmarks = fitted.has_landmarks;
     s->is_cut = fitted.is_cut;
+    s->is_outside = fitted.is_outside;
     fct_image_release(&image);
     FCT_TRY(status);
     if (head->is_jpeg) {
@@ -252,6 +253,7 @@ fct_status fct_workers_next(fct_workers *w, fct_packed *out)
                          .landmark = s->landmark,
                          .has_landmarks = s->has_landmarks,
                          .is_cut = s->is_cut,
+                         .is_outside = s->is_outside,
                          .bad = s->status == FCT_OK ? NULL : s->reason };
     return FCT_OK;
 }

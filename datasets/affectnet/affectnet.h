@@ -13,6 +13,9 @@ typedef enum { FCT_AFFECTNET_NONE, FCT_AFFECTNET_ARRAYS, FCT_AFFECTNET_LISTS } f
 // Which of the two forms the input has; NONE when --format asks for something else. E_ARG when it
 // asks for AffectNet and there is none.
 fct_status fct_affectnet_find(const fct_pack_spec *spec, fct_affectnet_form *out);
+// How a list's text begins: 2 with its header, 1 with a row (validation.csv is passed around so), 0
+// neither, so it is no such list.
+int fct_affectnet_begins(const char *text);
 // The list of a split (0 train, 1 val) beneath the input; "" when there is none.
 fct_status fct_affectnet_list(const fct_pack_spec *spec, int split, char path[4096]);
 // Fill the draft's layout, valence and arousal, boxes, and landmarks unless spec->landmarks names

@@ -22,15 +22,27 @@ static int has_folders(const fct_pack_spec *spec, const char *set)
     return 1;
 }
 
-static int begins_as_list(const char *path)
+int fct_affectnet_begins(const char *text)
 {
     static const char column[] = "subDirectory_filePath";
-    char start[sizeof column + 4] = "";
+    double x[2];
+    int box[4];
+    size_t n = strnlen(text, 4); // a byte order mark and a quote may come before
+    for (size_t i = 0; i <= n; i++)
+        if (!strncmp(text + i, column, sizeof column - 1))
+            return 2;
+    return sscanf(text, "%*[^,\n],%d,%d,%d,%d,%lf;%lf;", &box[0], &box[1], &box[2], &box[3], &x[0],
+                  &x[1]) == 6;
+}
+
+static int is_list(const char *path)
+{
+    char start[512] = "";
     FILE *file = fopen(path, "re");
     size_t n = file ? fread(start, 1, sizeof start - 1, file) : 0;
     if (file)
         fclose(file);
-    return n > 0 && strstr(start, column) != NULL;
+    return n > 0 && fct_affectnet_begins(start) > 0;
 }
 
 fct_status fct_affectnet_list(const fct_pack_spec *spec, int split, char path[4096])
@@ -41,7 +53,7 @@ fct_status fct_affectnet_list(const fct_pack_spec *spec, int split, char path[40
         if (snprintf(path, FCT_PATH_MAX, "%s/%s%s", spec->input, places[i], names[split]) >=
             FCT_PATH_MAX)
             return FCT_FAIL(FCT_E_ARG, "%.200s...: path is too long", spec->input);
-        if (fct_path_is_file(path) && begins_as_list(path))
+        if (fct_path_is_file(path) && is_list(path))
             return FCT_OK;
     }
     path[0] = 0;

@@ -67,6 +67,14 @@ static fct_status read_header(reader *r)
                : FCT_FAIL(FCT_E_FORMAT, "%s:1: has more than %d columns", r->csv.file, COLUMNS_MAX);
 }
 
+// A list without a header has the official order.
+static void take_columns(reader *r)
+{
+    for (int k = 0; k < COLUMNS; k++)
+        r->place[k] = k;
+    r->columns = COLUMNS;
+}
+
 static fct_status read_fields(reader *r, char *field[COLUMNS_MAX])
 {
     int n = 0;
@@ -186,7 +194,11 @@ static fct_status read_list(reader *r, const char *path)
     char *text;
     FCT_TRY(fct_csv_load(path, LIST_BYTES_MAX, &text));
     r->csv = fct_csv_open(path, text);
-    fct_status status = read_header(r);
+    fct_status status = FCT_OK;
+    if (fct_affectnet_begins(text) == 1)
+        take_columns(r);
+    else
+        status = read_header(r);
     while (status == FCT_OK && fct_csv_next_row(&r->csv))
         status = read_row(r);
     free(text);

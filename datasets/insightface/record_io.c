@@ -11,6 +11,7 @@
 #include "record_io.h"
 
 enum { PART_HEAD = 8, PAYLOAD_HEAD = 24, LABELS = 2, WINDOW_BYTES = 1 << 18, ALIGNMENT = 4 };
+enum { PARTS_MAX = 1024 }; // no picture holds the magic so often; a file of such chains has no end
 enum { WHOLE, FIRST, MIDDLE, LAST }; // kinds of parts
 
 static const uint8_t magic[4] = { 0x0a, 0x23, 0xd7, 0xce };
@@ -146,6 +147,8 @@ static const char *read_part(const fct_record_file *f, int64_t at, const uint8_t
 // Whether a part of this kind may stand after `before` others.
 static const char *check_order(const part *p, int64_t before)
 {
+    if (before >= PARTS_MAX)
+        return "has more parts than a picture can have";
     if (before == 0 && (p->kind == WHOLE || p->kind == FIRST))
         return NULL;
     if (before == 0)

@@ -7,6 +7,7 @@ import io
 import math
 import os
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
@@ -112,6 +113,10 @@ def check_filters(root):
     claim("4 pictures; persons on the list: 1, with fewer than 2 pictures: 1" in done.stdout and
           "no person here has: 1" in done.stdout, f"filters are told: {done.stdout}{done.stderr}")
     claim(packed(f"{root}/f")[1] == [0, 0, 1, 1, 1, 1], "persons that stay are numbered from 0")
+    with open(f"{root}/marked", "w", encoding="utf-8-sig") as f:
+        f.write("0\n")
+    done = pack(source, f"{root}/marked-out", "--leave-out", f"{root}/marked")
+    claim("persons on the list: 1" in done.stdout, f"a byte order mark is no part of a person's name: {done.stdout}")
     done = pack(f"{root}/files", f"{root}/f2", "--format", "identity", "--leave-out", f"{root}/list")
     claim("left out with" not in done.stdout and "no person here has: 2" in done.stdout, "a folder's name is its name: 0 is not 00")
     refused(pack(source, f"{root}/f3", "--min-pictures", "9"), "no picture is left")
@@ -163,6 +168,14 @@ def check_lies(root):
     refused(pack(base, f"{root}/l3", "--on-bad", "stop"), "train.rec/byte")
     os.truncate(f"{base}/train.rec", 0)
     refused(pack(base, f"{root}/l3"), "holds no picture")
+    # 100,000 records that begin and all go on in the same 100,000 parts
+    n = 100000
+    with open(f"{base}/train.rec", "wb") as f:
+        f.write(b"".join(MAGIC + struct.pack("<I", 1 << 29 | 8 * (n - 1 - i)) for i in range(n)))
+        f.write((MAGIC + struct.pack("<I", 2 << 29)) * n)
+    start = time.monotonic()
+    refused(pack(base, f"{root}/l3"), "no picture can be packed", "more parts than a picture can have")
+    claim(time.monotonic() - start < 30, "chains of parts have an end")
 
 
 def check_labels(root):
@@ -176,6 +189,8 @@ def check_labels(root):
     wanted = {"train.rec/1": "label nan", "train.rec/2": "label -1", "train.rec/3": "label 0.5",
               "train.rec/4": "property says 5 classes", "train.rec/5": "label inf", "train.rec/6": "label 3.35544e+07",
               "train.rec/8": "holds no picture", "train.rec/9": "holds no picture", "2/10.jpg": ""}
+    write(f"{root}/beyond", [(i, payload(i + 7, draw(), i)) for i in range(3)], classes=5)
+    refused(pack(f"{root}/beyond", f"{root}/b2"), "no picture can be packed, 3 are left out", "train.rec/0: label 7: property")
     claim(set(bad) == set(wanted) and all(wanted[k] in bad[k] for k in bad), f"bad labels: {bad} {done.stderr}")
 
 

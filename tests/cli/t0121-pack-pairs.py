@@ -155,6 +155,11 @@ def check_bad_input(root):
     write(f"{root}/missing.txt", b"Ann_Bo 1 2\nNobody 1 2\n")
     for target in (f"{root}/m", f"{root}/m.bin"):
         refused(pack(f"{root}/people", target, "--pairs", f"{root}/missing.txt"), "missing.txt:2: Nobody")
+    refused(pack(f"{root}/people", f"{root}/m.bin", "--pairs", f"{root}/pairs.txt", "--min-pictures", "2"),
+            "a .bin has all of its pairs")
+    write(f"{root}/list", b"Cy\n")
+    refused(pack(f"{root}/people", f"{root}/m", "--format", "identity", "--pairs", f"{root}/pairs.txt", "--leave-out", f"{root}/list"),
+            "Cy: no such person", "more are left out")
     write(f"{root}/people/{name('Cy', 2)}", b"no picture")
     refused(pack(f"{root}/people", f"{root}/m.bin", "--pairs", f"{root}/pairs.txt"), "Cy_0002.jpg", "no picture")
     refused(pack(f"{root}/people", f"{root}/m.bin", "--pairs", f"{root}/pairs.txt", launch=("mpirun", "-n", "2")),

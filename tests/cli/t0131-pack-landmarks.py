@@ -70,6 +70,7 @@ def check_csv(folder, root, all68):
             ":2: 137 numbers where the header names 136": head + "\na/1.png," + line["a/1.png"] + ",1\n",
             ":3: column 137: \"4x\" is no number": head + "\n\na/1.png," + line["a/1.png"].rsplit(",", 1)[0] + ",4x\n",
             "is empty": "",
+            ":1: is a row of \"a/1.png\", where a header belongs": "a/1.png," + line["a/1.png"],
             ":2: a quoted field does not end": head + "\n\"a/1.png," + line["a/1.png"],
             "which is no pixel": head + "\na/1.png," + line["a/1.png"].rsplit(",", 1)[0] + ",1e30\n",
             "holds a zero byte": head + "\n\0",
@@ -89,6 +90,12 @@ def check_list(folder, root, five):
     refused(1, ":1: 9 numbers behind the picture's name", folder, f"{root}/no", "--landmarks",
             written(f"{root}/bad.txt", "a/1.png 1 2 3 4 5 6 7 8 9\n"), "--format", "flat")
     refused(2, "is not WIDTHxHEIGHT", folder, f"{root}/no", "--landmarks", f"{root}/list.txt", "--landmarks-size", "250")
+    check(folder, f"{root}/marked", five, "--landmarks", written(f"{root}/marked.txt", "\ufeff" + text))
+    # Points of pictures twice as large: no single one is impossible, together they are told.
+    half = "".join(n + "\t" + "\t".join(f"{2 * x:.3f}" for x in p.ravel()) + "\n" for n, p in five.items())
+    for options, is_told in ((("--landmarks", written(f"{root}/half.txt", half)), True), (("--landmarks", f"{root}/list.txt"), False)):
+        done = pack(folder, f"{root}/half{is_told}", "--format", "flat", "--align", "arcface", *options)
+        claim(("have some outside of the picture" in done.stderr) == is_told, f"{options}: {done.stderr}")
     written(f"{root}/unit.json", '{"a/1.png": [[0.1,0.1],[0.2,0.1],[0.2,0.2],[0.1,0.3],[0.2,0.3]]}')
     written(f"{root}/rest.txt", text.split("\n", 1)[1])
     refused(2, "its landmarks are pixels, those of the file before it are not", folder, f"{root}/no", "--format", "flat",

@@ -165,6 +165,13 @@ def check_lists(root, faces):
         claim(text in done.stdout, f"{text} is told: {done.stdout}")
     good = [f for f in faces if f["expression"] < 8]
     pack(folder, f"{root}/la", "--align", "arcface")
+    with open(f"{folder}/validation.csv", encoding="utf-8") as f:
+        text = f.read()
+    with open(f"{folder}/validation.csv", "w", encoding="utf-8") as f:
+        f.write("".join(sorted(text.removeprefix(head).splitlines(True), key=lambda line: "NULL" in line)))
+    pack(folder, f"{root}/lb", "--size", str(SIDE))
+    with open(f"{root}/l/val.h5", "rb") as a, open(f"{root}/lb/val.h5", "rb") as b:
+        claim(a.read() == b.read(), "a list without a header has the official order")
     for s, part in (("train", [f for f in good if f["n"] % 4 != 3]), ("val", [f for f in good if f["n"] % 4 == 3])):
         got, attributes = rows(f"{root}/l/{s}.h5")
         check_labels(got, attributes, part, lambda f: "Manually_Annotated_Images/" + f["name"])

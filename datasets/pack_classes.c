@@ -7,7 +7,10 @@
 #include <jansson.h>
 
 #include "facet/labels.h"
+#include "facet/path.h"
 #include "pack_parts.h"
+
+enum { FILE_BYTES_MAX = 1 << 24 };
 
 enum { AFFECTNET_CLASSES = 8, FER_CLASSES = 7, AFFECTNET_NUMBERS = 11, CONTEMPT = 7 };
 
@@ -67,7 +70,11 @@ static const entry *find_entry(const fct_class_map *map, const char *folder)
 static fct_status read_json(fct_class_map *map, const char *file)
 {
     json_error_t where;
-    json_t *root = json_load_file(file, JSON_REJECT_DUPLICATES, &where);
+    char *text;
+    size_t n;
+    FCT_TRY(fct_path_read(file, FILE_BYTES_MAX, &text, &n)); // jansson would wait for a pipe
+    json_t *root = json_loadb(text, n, JSON_REJECT_DUPLICATES, &where);
+    free(text);
     if (!root)
         return FCT_FAIL(FCT_E_ARG, "%s:%d:%d: %s", file, where.line, where.column, where.text);
     fct_status status = FCT_OK;

@@ -76,7 +76,11 @@ static fct_status read_points(fct_landmark_reader *r, const char *key, const jso
 fct_status fct_landmarks_read_json(fct_landmark_reader *r)
 {
     json_error_t where;
-    json_t *root = json_load_file(r->file, JSON_REJECT_DUPLICATES, &where);
+    char *text;
+    size_t n;
+    FCT_TRY(fct_path_read(r->file, TEXT_BYTES_MAX, &text, &n)); // jansson would wait for a pipe
+    json_t *root = json_loadb(text, n, JSON_REJECT_DUPLICATES, &where);
+    free(text);
     if (!root)
         return FCT_FAIL(FCT_E_FORMAT, "%s:%d:%d: %s", r->file, where.line, where.column,
                         where.text);

@@ -149,7 +149,7 @@ static int is_packed(const char *path)
     char begin[sizeof hdf5_begin - 1];
     if (fct_path_is_folder(path))
         return 1;
-    FILE *file = fopen(path, "rb");
+    FILE *file = fct_path_is_file(path) ? fopen(path, "rb") : NULL; // a pipe would be waited for
     if (!file)
         return 0;
     size_t n = fread(begin, 1, sizeof begin, file);

@@ -96,6 +96,9 @@ def check_list(folder, root, five):
     for options, is_told in ((("--landmarks", written(f"{root}/half.txt", half)), True), (("--landmarks", f"{root}/list.txt"), False)):
         done = pack(folder, f"{root}/half{is_told}", "--format", "flat", "--align", "arcface", *options)
         claim(("have some outside of the picture" in done.stderr) == is_told, f"{options}: {done.stderr}")
+    os.mkfifo(f"{root}/pipe.json")
+    refused(1, "is not a regular file", folder, f"{root}/no", "--format", "flat", "--landmarks", f"{root}/pipe.json")
+    refused(1, "is not a regular file", folder, f"{root}/no", "--format", "expression", "--class-map", f"{root}/pipe.json")
     written(f"{root}/unit.json", '{"a/1.png": [[0.1,0.1],[0.2,0.1],[0.2,0.2],[0.1,0.3],[0.2,0.3]]}')
     written(f"{root}/rest.txt", text.split("\n", 1)[1])
     refused(2, "its landmarks are pixels, those of the file before it are not", folder, f"{root}/no", "--format", "flat",

@@ -8,10 +8,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
+#include "facet/pair_set.h"
 #include "facet/pairs.h"
 #include "facet/path.h"
 #include "tests/unit/shard_maker.h"
@@ -153,6 +155,20 @@ static void assert_bad_rows(const fct_dataset *d, const char *rows, const char *
         fail_msg("\"%s\" is not in \"%s\"", say, fct_fail_text());
 }
 
+static void test_pairs_are_not_waited_for_from_a_pipe(void **state)
+{
+    (void)state;
+    char pipe[FCT_PATH_MAX];
+    fct_pair_set *set;
+    assert_int_equal(fct_path_join(pipe, folder, "lfw.bin"), FCT_OK);
+    assert_int_equal(mkfifo(pipe, 0600), 0);
+    alarm(20);
+    const fct_pair_set_spec spec = { .path = pipe };
+    assert_int_equal(fct_pair_set_open(&spec, &set), FCT_E_FORMAT);
+    assert_non_null(strstr(fct_fail_text(), "is not a regular file"));
+    alarm(0);
+}
+
 static void test_pairs_beside_a_set_are_that_sets_alone(void **state)
 {
     (void)state;
@@ -179,6 +195,7 @@ int main(void)
         cmocka_unit_test(test_pairs_lfw_names_find_their_pictures_in_any_subfolder),
         cmocka_unit_test(test_pairs_lfw_tells_what_is_wrong_and_where),
         cmocka_unit_test(test_pairs_beside_a_set_come_back_as_written),
+        cmocka_unit_test(test_pairs_are_not_waited_for_from_a_pipe),
         cmocka_unit_test(test_pairs_beside_a_set_are_that_sets_alone),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);

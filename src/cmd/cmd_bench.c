@@ -30,7 +30,9 @@ int fct_cmd_bench(int argc, char **argv)
         printf("\n`facet bench MEASUREMENT --help` tells more.\n");
         return fct_cmd_exit(FCT_OK);
     }
-    return fct_cmd_exit(FCT_FAIL(FCT_E_ARG, "%s%.100s%s\nusage: facet bench loader|step ...", name,
-                                 *name ? ": no such measurement" : "",
-                                 *name ? "" : "an argument is missing"));
+    const char *what = !*name           ? "an argument is missing"
+                       : name[0] == '-' ? ": no such option"
+                                        : ": no such measurement";
+    return fct_cmd_exit(
+        FCT_FAIL(FCT_E_ARG, "%.100s%s\nusage: facet bench loader|step ...", name, what));
 }

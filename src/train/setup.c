@@ -46,7 +46,7 @@ static fct_status check_best(const fct_trainer *t)
         (!strcmp(by, "landmarks") && !t->tasks.landmarks) ||
         (!strcmp(by, "identity") && !t->tasks.identities))
         return FCT_FAIL(FCT_E_ARG, "checkpoint.best is %s, but that task is not trained", by);
-    if (!strcmp(by, "verification") && t->verifying.n == 0)
+    if (!strcmp(by, "verification") && t->o->eval_verify.n == 0)
         return FCT_FAIL(FCT_E_ARG, "checkpoint.best is verification, but eval.verify names no set");
     if (!strcmp(by, "identity") && !t->val_person_map)
         return FCT_FAIL(FCT_E_ARG,
@@ -54,6 +54,14 @@ static fct_status check_best(const fct_trainer *t)
                         "the persons that are trained\nleave data.val_path empty and pack with "
                         "--split val=SHARE, or judge by loss");
     return FCT_OK;
+}
+
+static void tell_no_best(const fct_trainer *t)
+{
+    if (t->tasks.identities && t->tasks.balance.tasks == 1 && !t->val_person_map &&
+        t->verifying.n == 0 && fct_comm_rank(t->comm) == 0)
+        FCT_WARN("the pictures to evaluate on show none of the persons that are trained, and "
+                 "eval.verify names no set: no checkpoint is marked as best");
 }
 
 // Who of the pictures to evaluate is a class of the identity head; nobody: no map.
@@ -96,6 +104,7 @@ static fct_status open_data(fct_trainer *t)
     FCT_TRY(match_persons(t));
     FCT_TRY(fct_verifying_open(t));
     FCT_TRY(check_best(t));
+    tell_no_best(t);
     return map_classes(t);
 }
 

@@ -107,6 +107,14 @@ def check_known(top):
     assert "person 4 of" in err and "is 0004b there and 0004 where it was trained" in err and "show others" in err, err
 
 
+def check_strangers(packed, top):
+    """With nobody known among the pictures to evaluate there is no loss, not one of 0, and with it no best checkpoint."""
+    run = os.path.join(top, "strangers")
+    _, _, err = facet("train", *IDENTITY, "data.path=" + packed, "data.val_path=" + people(4, 8, 9), "run.dir=" + run)
+    assert "no checkpoint is marked as best" in err and "no val_loss" in err and "val_loss:" not in err, err
+    assert [r["val_loss"] for r in table(run)] == ["", ""] and not os.path.exists(os.path.join(run, "checkpoints", "best"))
+
+
 def check_refused(packed, top):
     plain = data()
     _, _, err = facet("train", "data.path=" + packed, "tasks.landmarks=false", want=2)
@@ -135,6 +143,7 @@ def main():
         check_exact(packed, top)
         check_bad(packed, top)
         check_known(top)
+        check_strangers(packed, top)
         check_refused(packed, top)
 
 

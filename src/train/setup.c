@@ -189,11 +189,32 @@ static fct_status list_identities(const fct_trainer *t, int32_t **out)
     return FCT_OK;
 }
 
+// pk deals persons: what shows none is never drawn, and a task with labels only there never trains.
+static void tell_left_out(const fct_trainer *t)
+{
+    const fct_mix_info *info = fct_mix_describe(t->train_mix);
+    int64_t out = 0, expressions = 0, landmarks = 0;
+    for (int64_t i = 0; i < info->pictures; i++) {
+        fct_labels labels;
+        fct_mix_labels(t->train_mix, i, &labels);
+        out += labels.identity < 0;
+        expressions += labels.identity >= 0 && labels.expression >= 0;
+        landmarks += labels.identity >= 0 && labels.landmarks_valid;
+    }
+    if (out == 0 || fct_comm_rank(t->comm) != 0)
+        return;
+    FCT_WARN("sampler.kind=pk: %lld of %lld pictures show no person and are never drawn%s%s",
+             (long long)out, (long long)info->pictures,
+             t->tasks.classes && expressions == 0 ? "; nothing trains expressions" : "",
+             t->tasks.landmarks && landmarks == 0 ? "; nothing trains landmarks" : "");
+}
+
 static fct_status create_samplers(fct_trainer *t, fct_sampler_spec *s)
 {
     int32_t *identity = NULL;
     if (s->kind == FCT_SAMPLER_PK) {
         FCT_TRY(list_identities(t, &identity));
+        tell_left_out(t);
         s->label = identity;
         s->classes = (int)fct_mix_describe(t->train_mix)->identities;
     } else if (s->batch > s->pictures)

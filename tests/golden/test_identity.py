@@ -115,6 +115,15 @@ def check_strangers(packed, top):
     assert [r["val_loss"] for r in table(run)] == ["", ""] and not os.path.exists(os.path.join(run, "checkpoints", "best"))
 
 
+def check_left_out(packed):
+    """pk draws persons only: what another set brings without any is told, and that nothing trains its task then."""
+    both = "data.path=%s,%s" % (packed, data())
+    _, _, err = facet("train", *IDENTITY, both, "data.size=32", "--dry-run")
+    assert "pictures show no person and are never drawn; nothing trains expressions\n" in err, err
+    for quiet in ([both, "data.size=32", "sampler.kind=shuffle"], ["data.path=" + packed]):
+        assert "never drawn" not in facet("train", *IDENTITY, *quiet, "--dry-run")[2]
+
+
 def check_refused(packed, top):
     plain = data()
     _, _, err = facet("train", "data.path=" + packed, "tasks.landmarks=false", want=2)
@@ -144,6 +153,7 @@ def main():
         check_bad(packed, top)
         check_known(top)
         check_strangers(packed, top)
+        check_left_out(packed)
         check_refused(packed, top)
 
 

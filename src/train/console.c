@@ -256,7 +256,10 @@ void fct_console_epoch(const fct_trainer *t, const fct_evaluation *val)
         fct_text_add(&text, " train_id_acc: %.4f",
                      ratio(s[FCT_SUM_IDENTITY_RIGHT], s[FCT_SUM_IDENTITY_COUNT]));
     if (val) {
-        fct_text_add(&text, " | val_loss: %.4f", val->total);
+        if (isfinite(val->total))
+            fct_text_add(&text, " | val_loss: %.4f", val->total);
+        else
+            fct_text_add(&text, " | no val_loss");
         if (t->tasks.classes)
             fct_text_add(&text, " val_acc: %.4f", val->accuracy);
         if (t->val_person_map)

@@ -276,7 +276,7 @@ static fct_status run(job *j, fct_text *report)
     FCT_TRY(fct_watch_start(c, j->options, &j->watchdog));
     FCT_TRY(make_net(j));
     FCT_TRY(fct_comm_agree(c, load_weights(j), "loading the weights"));
-    FCT_TRY(load_head(j));
+    FCT_TRY(fct_comm_agree(c, load_head(j), "loading the identity head"));
     FCT_TRY(fct_comm_agree(c, make_evaluator(j), "preparing the evaluation"));
     fct_watchdog_phase(c, FCT_PHASE_EVAL, 0);
     FCT_TRY(fct_evaluator_run(j->evaluator, &e));

@@ -236,6 +236,15 @@ static double or_nan(double value, double count)
     return count > 0 ? value : (double)NAN;
 }
 
+// NaN where no picture has a label of any task: 0 would pass for the best loss there can be.
+static double total_of(const fct_tasks *t, const double *loss)
+{
+    int known = 0;
+    for (int i = 0; i < t->balance.tasks; i++)
+        known |= !isnan(loss[i]);
+    return known ? fct_tasks_total(t, loss, NULL) : (double)NAN;
+}
+
 static fct_status score(fct_evaluator *e, fct_evaluation *out)
 {
     const fct_tasks *t = e->spec.tasks;
@@ -246,7 +255,7 @@ static fct_status score(fct_evaluator *e, fct_evaluation *out)
     *out = (fct_evaluation){ .pictures = e->all.n };
     add_losses(e, &out->sums);
     fct_tasks_losses(t, &out->sums, out->loss);
-    out->total = fct_tasks_total(t, out->loss, NULL);
+    out->total = total_of(t, out->loss);
     double labelled = out->sums.v[FCT_SUM_EXPRESSION_COUNT],
            covered = out->sums.v[FCT_SUM_LANDMARK_WEIGHT];
     out->accuracy =

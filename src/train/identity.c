@@ -128,7 +128,8 @@ fct_status fct_identity_create(fct_trainer *t)
         FCT_WARN("loss.triplet_weight: a batch rarely holds two pictures of a person unless "
                  "sampler.kind is pk");
     const fct_head_spec spec = fct_identity_plan(t);
-    FCT_TRY(fct_head_create(&spec, &t->head));
+    // A replicated one can lack memory on one rank alone.
+    FCT_TRY(fct_comm_agree(t->comm, fct_head_create(&spec, &t->head), "the identity head"));
     return fct_comm_agree(t->comm, fct_head_init(t->head), "the identity head's first values");
 }
 

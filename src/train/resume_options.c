@@ -81,7 +81,26 @@ static fct_status tell_differences(const fct_options *now, const fct_options *th
     return status;
 }
 
-fct_status fct_resume_check_options(const fct_trainer *t, const fct_blobs *state)
+static const char *last_part(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+// Whether what decided on the best checkpoint still does: values of two kinds do not compare.
+static int judges_alike(const fct_options *now, const fct_options *then)
+{
+    const fct_list *a = &now->eval_verify, *b = &then->eval_verify;
+    if (strcmp(now->checkpoint_best, then->checkpoint_best) != 0)
+        return 0;
+    if (strcmp(now->checkpoint_best, "verification") != 0 &&
+        (strcmp(now->checkpoint_best, "auto") != 0 || !now->tasks_identity))
+        return 1;
+    return a->n == 0 || b->n == 0 ? a->n == b->n
+                                  : !strcmp(last_part(a->item[0]), last_part(b->item[0]));
+}
+
+fct_status fct_resume_check_options(const fct_trainer *t, const fct_blobs *state, int *is_best_kept)
 {
     const fct_blob *config = fct_blobs_find(state, "meta/config");
     fct_options *then;
@@ -89,8 +108,13 @@ fct_status fct_resume_check_options(const fct_trainer *t, const fct_blobs *state
         return FCT_FAIL(FCT_E_FORMAT, "checkpoint: meta/config is missing");
     FCT_TRY(fct_options_parse(config->data, "the checkpoint's configuration", &then));
     fct_status status = check_same_order(t->o, then);
-    if (status == FCT_OK && fct_comm_rank(t->comm) == 0)
+    *is_best_kept = judges_alike(t->o, then);
+    if (status == FCT_OK && fct_comm_rank(t->comm) == 0) {
+        if (!*is_best_kept)
+            FCT_WARN("resume: something else decides on the best checkpoint than in the "
+                     "checkpoint: the best one is looked for anew");
         status = tell_differences(t->o, then);
+    }
     fct_options_destroy(then);
     return status;
 }

@@ -46,7 +46,7 @@ static fct_status check_best(const fct_trainer *t)
         (!strcmp(by, "landmarks") && !t->tasks.landmarks) ||
         (!strcmp(by, "identity") && !t->tasks.identities))
         return FCT_FAIL(FCT_E_ARG, "checkpoint.best is %s, but that task is not trained", by);
-    if (!strcmp(by, "verification") && t->verifying.n == 0)
+    if (!strcmp(by, "verification") && t->o->eval_verify.n == 0)
         return FCT_FAIL(FCT_E_ARG, "checkpoint.best is verification, but eval.verify names no set");
     if (!strcmp(by, "identity") && !t->val_person_map)
         return FCT_FAIL(FCT_E_ARG,
@@ -54,6 +54,14 @@ static fct_status check_best(const fct_trainer *t)
                         "the persons that are trained\nleave data.val_path empty and pack with "
                         "--split val=SHARE, or judge by loss");
     return FCT_OK;
+}
+
+static void tell_no_best(const fct_trainer *t)
+{
+    if (t->tasks.identities && t->tasks.balance.tasks == 1 && !t->val_person_map &&
+        t->verifying.n == 0 && fct_comm_rank(t->comm) == 0)
+        FCT_WARN("the pictures to evaluate on show none of the persons that are trained, and "
+                 "eval.verify names no set: no checkpoint is marked as best");
 }
 
 // Who of the pictures to evaluate is a class of the identity head; nobody: no map.
@@ -96,6 +104,7 @@ static fct_status open_data(fct_trainer *t)
     FCT_TRY(match_persons(t));
     FCT_TRY(fct_verifying_open(t));
     FCT_TRY(check_best(t));
+    tell_no_best(t);
     return map_classes(t);
 }
 
@@ -180,11 +189,32 @@ static fct_status list_identities(const fct_trainer *t, int32_t **out)
     return FCT_OK;
 }
 
+// pk deals persons: what shows none is never drawn, and a task with labels only there never trains.
+static void tell_left_out(const fct_trainer *t)
+{
+    const fct_mix_info *info = fct_mix_describe(t->train_mix);
+    int64_t out = 0, expressions = 0, landmarks = 0;
+    for (int64_t i = 0; i < info->pictures; i++) {
+        fct_labels labels;
+        fct_mix_labels(t->train_mix, i, &labels);
+        out += labels.identity < 0;
+        expressions += labels.identity >= 0 && labels.expression >= 0;
+        landmarks += labels.identity >= 0 && labels.landmarks_valid;
+    }
+    if (out == 0 || fct_comm_rank(t->comm) != 0)
+        return;
+    FCT_WARN("sampler.kind=pk: %lld of %lld pictures show no person and are never drawn%s%s",
+             (long long)out, (long long)info->pictures,
+             t->tasks.classes && expressions == 0 ? "; nothing trains expressions" : "",
+             t->tasks.landmarks && landmarks == 0 ? "; nothing trains landmarks" : "");
+}
+
 static fct_status create_samplers(fct_trainer *t, fct_sampler_spec *s)
 {
     int32_t *identity = NULL;
     if (s->kind == FCT_SAMPLER_PK) {
         FCT_TRY(list_identities(t, &identity));
+        tell_left_out(t);
         s->label = identity;
         s->classes = (int)fct_mix_describe(t->train_mix)->identities;
     } else if (s->batch > s->pictures)

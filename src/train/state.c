@@ -233,14 +233,16 @@ static fct_status take_position(fct_trainer *t, const fct_blobs *state)
 {
     int64_t place[PLACES], hash = 0;
     double spent[2] = { 0 };
+    int is_best_kept;
     const fct_blob *history = fct_blobs_find(state, "history/metrics.csv");
     FCT_TRY(take_array(state, "train/position", place, sizeof place));
     FCT_TRY(take_sums(t, state));
-    FCT_TRY(fct_resume_check_options(t, state));
+    FCT_TRY(fct_resume_check_options(t, state, &is_best_kept));
     FCT_TRY(take_array(state, "train/seconds", spent, sizeof spent));
     t->seconds = spent[0];
     t->waited_s = spent[1];
     FCT_TRY(take_array(state, "train/best", &t->best, sizeof t->best));
+    t->best = is_best_kept ? t->best : (double)NAN;
     FCT_TRY(take_array(state, "train/initial_losses", t->tasks.initial, sizeof t->tasks.initial));
     FCT_TRY(take_array(state, "meta/data_hash", &hash, sizeof hash));
     if ((uint64_t)hash != fct_mix_describe(t->train_mix)->data_hash)

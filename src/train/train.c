@@ -103,6 +103,8 @@ static int decides(const fct_trainer *t, const char *what, int64_t is_trained, d
 static double judged(const fct_trainer *t, const fct_evaluation *e)
 {
     double verified = fct_verifying_accuracy(t);
+    if (fct_verifying_failed(t) && decides(t, "verification", t->tasks.identities, 0))
+        return (double)NAN; // no other number in its place
     if (decides(t, "verification", t->tasks.identities, verified))
         return verified;
     if (decides(t, "identity", t->tasks.identities, e->identity_accuracy))
@@ -228,11 +230,19 @@ static fct_status look_first(fct_trainer *t, fct_evaluation *val, int *passed, i
     return *stopped ? FCT_OK : status;
 }
 
+// A checkpoint is written, and a training asked to stop, before the step is verified.
+static fct_status verify_first(fct_trainer *t)
+{
+    int verified;
+    return t->at.batch > 0 ? fct_verifying_step(t, &verified) : FCT_OK;
+}
+
 static fct_status run_epochs(fct_trainer *t, int *stopped)
 {
     fct_evaluation val = { 0 };
     int passed = 0;
     FCT_TRY(look_first(t, &val, &passed, stopped));
+    FCT_TRY(verify_first(t));
     FCT_TRY(fct_loader_seek(t->loader, t->at.epoch, t->at.batch));
     while (t->at.epoch < t->epochs && !passed && !*stopped) {
         epoch_end how;

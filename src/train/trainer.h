@@ -170,6 +170,8 @@ fct_status fct_verifying_run(fct_trainer *t);
 fct_status fct_verifying_step(fct_trainer *t, int *did);
 // Not collective. 0..1, of the first set after the step just taken; NaN: there is none.
 double fct_verifying_accuracy(const fct_trainer *t);
+// Not collective. Whether the first set could not be read after the step just taken.
+int fct_verifying_failed(const fct_trainer *t);
 // Not collective, rank 0. Drops the rows of verification.csv beyond `step`.
 fct_status fct_verifying_trim(const fct_trainer *t, int64_t step);
 
@@ -263,8 +265,10 @@ fct_status fct_state_describe_model(const fct_blobs *state, const fct_options *o
 fct_status fct_trainer_start_from(fct_trainer *t, const char *path);
 
 // resume_options.c. Not collective. E_ARG when the options name other steps than the checkpoint's
-// did; other differences are told by rank 0.
-fct_status fct_resume_check_options(const fct_trainer *t, const fct_blobs *state);
+// did; other differences are told by rank 0. *is_best_kept: the best value so far is still of the
+// kind that decides.
+fct_status fct_resume_check_options(const fct_trainer *t, const fct_blobs *state,
+                                    int *is_best_kept);
 
 // life.c: what Slurm gives a process and takes from it
 fct_status fct_life_begin(fct_trainer *t);               // collective

@@ -124,10 +124,38 @@ fct_status fct_verifying_trim(const fct_trainer *t, int64_t step)
 
 // ---- running
 
+static int is_missing(const fct_verifying *v, int i)
+{
+    return v->result[i].pairs == 0;
+}
+
+int fct_verifying_failed(const fct_trainer *t)
+{
+    const fct_verifying *v = &t->verifying;
+    return v->n > 0 && v->step > 0 && v->step == t->at.step && is_missing(v, 0);
+}
+
+// A set that cannot be read, on whichever rank, costs its row and not the training.
+static fct_status verify_one(fct_trainer *t, int i)
+{
+    fct_verifying *v = &t->verifying;
+    const fct_status status = fct_verifier_run(v->verifier[i], &v->result[i]);
+    if ((status != FCT_E_IO && status != FCT_E_FORMAT) || fct_comm_is_cancelled(t->comm))
+        return status;
+    v->result[i] = (fct_verification){ .accuracy = (double)NAN };
+    const char *text = fct_fail_text();
+    if (fct_comm_rank(t->comm) == 0)
+        FCT_WARN("step %lld: %s is not verified: %.*s; training goes on", (long long)t->at.step,
+                 fct_pair_set_describe(v->set[i])->name, (int)strcspn(text, "\n"), text);
+    return FCT_OK;
+}
+
 static void tell(const fct_trainer *t)
 {
     for (int i = 0; i < t->verifying.n; i++) {
         const fct_verification *r = &t->verifying.result[i];
+        if (is_missing(&t->verifying, i))
+            continue;
         FCT_INFO("step %lld: %s: accuracy %.5f +- %.5f, XNorm %.3f", (long long)t->at.step,
                  fct_pair_set_describe(t->verifying.set[i])->name, r->accuracy, r->std, r->xnorm);
     }
@@ -139,7 +167,7 @@ fct_status fct_verifying_run(fct_trainer *t)
     if (v->n == 0 || v->step == t->at.step)
         return FCT_OK; // verified just now, after the step
     for (int i = 0; i < v->n; i++)
-        FCT_TRY(fct_verifier_run(v->verifier[i], &v->result[i]));
+        FCT_TRY(verify_one(t, i));
     int64_t before = v->step;
     v->step = t->at.step;
     if (fct_comm_rank(t->comm) == 0) {
@@ -147,7 +175,8 @@ fct_status fct_verifying_run(fct_trainer *t)
         if (before == 0 && fct_verifying_trim(t, t->at.step - 1) != FCT_OK)
             FCT_WARN("%s", fct_fail_text()); // a resumed run judges the same step again
         for (int i = 0; i < v->n; i++)
-            add_row(t, i, &rows);
+            if (!is_missing(v, i))
+                add_row(t, i, &rows);
         append(t, &rows);
         fct_text_release(&rows);
         tell(t);

@@ -107,6 +107,23 @@ def check_known(top):
     assert "person 4 of" in err and "is 0004b there and 0004 where it was trained" in err and "show others" in err, err
 
 
+def check_strangers(packed, top):
+    """With nobody known among the pictures to evaluate there is no loss, not one of 0, and with it no best checkpoint."""
+    run = os.path.join(top, "strangers")
+    _, _, err = facet("train", *IDENTITY, "data.path=" + packed, "data.val_path=" + people(4, 8, 9), "run.dir=" + run)
+    assert "no checkpoint is marked as best" in err and "no val_loss" in err and "val_loss:" not in err, err
+    assert [r["val_loss"] for r in table(run)] == ["", ""] and not os.path.exists(os.path.join(run, "checkpoints", "best"))
+
+
+def check_left_out(packed):
+    """pk draws persons only: what another set brings without any is told, and that nothing trains its task then."""
+    both = "data.path=%s,%s" % (packed, data())
+    _, _, err = facet("train", *IDENTITY, both, "data.size=32", "--dry-run")
+    assert "pictures show no person and are never drawn; nothing trains expressions\n" in err, err
+    for quiet in ([both, "data.size=32", "sampler.kind=shuffle"], ["data.path=" + packed]):
+        assert "never drawn" not in facet("train", *IDENTITY, *quiet, "--dry-run")[2]
+
+
 def check_refused(packed, top):
     plain = data()
     _, _, err = facet("train", "data.path=" + packed, "tasks.landmarks=false", want=2)
@@ -135,6 +152,8 @@ def main():
         check_exact(packed, top)
         check_bad(packed, top)
         check_known(top)
+        check_strangers(packed, top)
+        check_left_out(packed)
         check_refused(packed, top)
 
 

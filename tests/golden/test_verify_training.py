@@ -57,6 +57,30 @@ def as_verify_says(run, sets):
     assert checked >= 4, checked
 
 
+def unreadable(top, train, sets, whole):
+    """A set with a damaged picture is told of at each of its times, by name; the training and the other set go on."""
+    with open(sets[0], "rb") as file:
+        pictures, flags = pickle.load(file)
+    pictures[70] = pictures[70][:60] + b"no more of a picture"
+    bad = os.path.join(top, "bad.bin")
+    with open(bad, "wb") as file:
+        pickle.dump((pictures, flags), file, protocol=4)
+    run, err = train("unreadable", "eval.verify=%s,%s" % (bad, sets[1]))
+    assert err.count("bad.bin is not verified: ") == 4 and "(of pair 35)" in err and "training goes on" in err, err
+    assert [r["step"] for r in rows(run)] == ["4", "5", "8", "10"] and {r["set"] for r in rows(run)} == {"one.bin"}
+    assert [r["verify_acc"] for r in rows(run, "metrics.csv")] == ["", ""]
+    assert same_bits(last_step(whole), last_step(run), skip=("train/best", "meta/config", "history/metrics.csv", "train/seconds")) == []
+    assert not os.path.exists(os.path.join(run, "checkpoints", "best"))
+
+
+def judged_anew(packed, train, whole):
+    """Resumed with another judge: a loss does not compare with an accuracy, so the next evaluation is the best."""
+    run, _ = train("judge", "checkpoint.best=landmarks", "--stop-after", 7, want=75)
+    assert best_step(run) == 5
+    _, err = train("judge", "checkpoint.best=loss", "--resume", run)
+    assert "the best one is looked for anew" in err and best_step(run) == 10, err
+
+
 def main():
     packed = data()
     with workspace() as top:
@@ -87,6 +111,15 @@ def main():
         assert [r["step"] for r in rows(cut)] == ["4", "4"], rows(cut)
         train("asked", "--resume", cut)
         assert rows(cut) == table and same_bits(last_step(whole), last_step(cut)) == []
+
+        # stopped before the step's verification: it is made up for
+        cut, _ = train("due", "--stop-after", 4, want=75)
+        assert not os.path.exists(os.path.join(cut, "verification.csv"))
+        train("due", "--resume", cut)
+        assert rows(cut) == table and same_bits(last_step(whole), last_step(cut)) == []
+        unreadable(top, train, sets, whole)
+        judged_anew(packed, train, whole)
+        train("heart", "--overfit", 8, "--dry-run") # no pairs are verified then, and none are missed
 
         code, _, err = facet("train", *SMALL, "data.path=" + packed, "checkpoint.best=verification", "run.dir=" + top + "/no", want=None)
         assert code == 2 and "eval.verify names no set" in err, err

@@ -150,10 +150,13 @@ static void tell_left_out(const fct_plan *plan, int64_t bad, fct_text *out)
     if (h->unmatched_faces)
         fct_text_add(out, "listed faces of no picture here: %lld\n", (long long)h->unmatched_faces);
     if (h->filtered)
-        fct_text_add(out,
-                     "left out: %lld pictures of %d persons on the list and %d with fewer than "
-                     "%lld pictures\n",
-                     (long long)h->filtered, h->listed, h->few, (long long)h->min_pictures);
+        fct_text_add(out, "left out with their persons: %lld pictures; persons on the list: %d",
+                     (long long)h->filtered, h->listed);
+    if (h->filtered && h->min_pictures > 0)
+        fct_text_add(out, ", with fewer than %lld pictures: %d", (long long)h->min_pictures,
+                     h->few);
+    if (h->filtered)
+        fct_text_add(out, "\n");
     if (h->unknown)
         fct_text_add(out, "names on the list that no person here has: %d\n", h->unknown);
     if (h->ignored)

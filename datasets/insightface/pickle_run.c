@@ -362,13 +362,12 @@ const char *fct_pickle_opcode_name(int opcode)
 
 static fct_status refuse(const fct_pickle *p)
 {
+    static const char hint[] = "a verification set is the pickle, protocol 2 or newer, of (encoded "
+                               "pictures, flags)";
     const char *name = fct_pickle_opcode_name(*p->op);
     if (!name)
-        return FCT_PICKLE_FAIL(p, "0x%02x is no opcode of a pickle", *p->op);
-    return FCT_PICKLE_FAIL(p,
-                           "opcode %s: refused\na verification set is the pickle, protocol 2 or "
-                           "newer, of (encoded pictures, flags)",
-                           name);
+        return FCT_PICKLE_FAIL(p, "0x%02x is no opcode of a pickle\n%s", *p->op, hint);
+    return FCT_PICKLE_FAIL(p, "opcode %s: refused\n%s", name, hint);
 }
 
 fct_status fct_pickle_run(fct_pickle *p, const void *bytes, size_t n, const char *file,

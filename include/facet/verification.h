@@ -32,10 +32,11 @@ typedef struct { // plain numbers: may be sent to other ranks as they are
 
 // Not collective, none of these.
 // raw (N, 2, E): a picture's embedding and its mirror image's. embedding (N, E): their sum, of
-// length 1 (all zeros stays; with NaN or Inf: NaN). Sets xnorm (mean length of the raw ones that
-// are finite), pictures, not_finite.
-void fct_verification_embed(int64_t n, int features, const float *raw, double *embedding,
-                            fct_verification *out);
+// length 1 (all zeros stays; with NaN or Inf: NaN). times (N): how often the picture stands in the
+// pairs. Sets pictures, not_finite, and xnorm: mean length of the raw ones that are finite, each
+// picture counted as often as it stands in the pairs.
+void fct_verification_embed(int64_t n, int features, const float *raw, const int64_t *times,
+                            double *embedding, fct_verification *out);
 // Squared distance of two embeddings (E), 0 to 4; NaN counts as infinitely far.
 double fct_verification_distance(int features, const double *a, const double *b);
 // distance (n) and same (n) in the order of the pairs, n >= 1: everything from `pairs` to `rate`.

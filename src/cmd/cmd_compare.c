@@ -100,15 +100,24 @@ static fct_status show(const fct_compare_plan *p, const compare_args *a)
     return status;
 }
 
+// From the first moment, as in facet train, where there is something to train.
+static const char *prepare(const fct_compare_plan *p)
+{
+    const char *kind = NULL;
+    for (int i = 0; i < p->n; i++)
+        kind = p->entry[i].options ? p->entry[i].options->cluster_comm : kind;
+    if (kind && fct_lifecycle_install(NULL, 0) != FCT_OK)
+        FCT_WARN("%s", fct_fail_text());
+    return kind ? kind : "auto";
+}
+
 // All ranks have the same plan or none: nobody waits for one that could not read its file.
 static fct_status compare(int n, char **argument, const compare_args *a, fct_comm **comm,
                           int *stopped)
 {
     fct_compare_plan plan = { 0 };
     fct_status read = fct_compare_plan_read(n, argument, a->output, &plan), status;
-    const char *kind = "auto";
-    for (int i = 0; read == FCT_OK && i < plan.n; i++)
-        kind = plan.entry[i].options ? plan.entry[i].options->cluster_comm : kind;
+    const char *kind = read == FCT_OK ? prepare(&plan) : "auto";
     FCT_TRY_GOTO(fct_comm_create(kind, comm), status, done);
     fct_log_set_rank(fct_comm_rank(*comm), fct_comm_size(*comm));
     FCT_TRY_GOTO(fct_comm_agree(*comm, read, "reading the arguments"), status, done);
@@ -149,8 +158,6 @@ int fct_cmd_compare(int argc, char **argv)
     fct_status status = fct_args_parse(&table, argc, argv, &positional, &done);
     if (status != FCT_OK || done)
         return status == FCT_OK ? FCT_EXIT_OK : fct_cmd_exit(status);
-    if (fct_lifecycle_install(NULL, 0) != FCT_OK)
-        FCT_WARN("%s", fct_fail_text());
     status = compare(positional, argv + 1, &a, &comm, &stopped);
     int code = fct_cmd_end(comm, status);
     return code == FCT_EXIT_OK && stopped ? FCT_EXIT_REQUEUE : code;

@@ -19,10 +19,10 @@ static double threshold_at(int i)
     return i * 0.01;
 }
 
-void fct_verification_embed(int64_t n, int features, const float *raw, double *embedding,
-                            fct_verification *out)
+void fct_verification_embed(int64_t n, int features, const float *raw, const int64_t *times,
+                            double *embedding, fct_verification *out)
 {
-    double norms = 0;
+    double norms = 0, count = 0;
     size_t e = (size_t)features;
     out->pictures = n;
     out->not_finite = 0;
@@ -37,11 +37,12 @@ void fct_verification_embed(int64_t n, int features, const float *raw, double *e
         }
         int is_finite = isfinite(a) && isfinite(b);
         out->not_finite += !is_finite;
-        norms += is_finite ? sqrt(a) + sqrt(b) : 0;
+        norms += is_finite ? (double)times[i] * (sqrt(a) + sqrt(b)) : 0;
+        count += is_finite ? 2 * (double)times[i] : 0;
         for (size_t k = 0; k < e; k++)
             sum[k] = !is_finite ? (double)NAN : square > 0 ? sum[k] / sqrt(square) : 0;
     }
-    out->xnorm = norms / (2 * (double)(n - out->not_finite));
+    out->xnorm = norms / count;
 }
 
 // Eight sums side by side, so that the compiler may take them together.

@@ -22,6 +22,7 @@ struct fct_verifier {
     float *read;          // (rows, E), of one view
     float *mine;          // (this rank's pictures, 2, E)
     int64_t n_mine;       // in `mine` so far
+    int64_t *times;       // (pictures) in how many pairs, rank 0
     double *distance;     // (pairs), rank 0
     uint8_t *same;        // (pairs), rank 0
 };
@@ -55,10 +56,15 @@ static fct_status take_memory(fct_verifier *v)
     v->mine = calloc(mine * VIEWS * v->features + 1, sizeof *v->mine);
     v->distance = calloc(pairs + 1, sizeof *v->distance);
     v->same = calloc(pairs + 1, 1);
-    if (!v->images || !v->read || !v->mine || !v->distance || !v->same)
+    v->times = calloc((size_t)v->set->pictures + 1, sizeof *v->times);
+    if (!v->images || !v->read || !v->mine || !v->distance || !v->same || !v->times)
         return FCT_FAIL_NOMEM(mine * VIEWS * v->features * sizeof *v->mine, "embeddings");
-    for (size_t i = 0; i < pairs; i++)
-        v->same[i] = (uint8_t)v->set->pairs->pair[i].same;
+    for (size_t i = 0; i < pairs; i++) {
+        const fct_pair *p = &v->set->pairs->pair[i];
+        v->same[i] = (uint8_t)p->same;
+        v->times[p->first]++;
+        v->times[p->second]++;
+    }
     return FCT_OK;
 }
 
@@ -95,6 +101,7 @@ void fct_verifier_destroy(fct_verifier *v)
     free(v->mine);
     free(v->distance);
     free(v->same);
+    free(v->times);
     free(v);
 }
 
@@ -185,7 +192,7 @@ static fct_status judge_embeddings(fct_verifier *v, const float *raw, double *em
 {
     const fct_pairs *pairs = v->set->pairs;
     int features = (int)v->features;
-    fct_verification_embed(v->set->pictures, features, raw, embedding, out);
+    fct_verification_embed(v->set->pictures, features, raw, v->times, embedding, out);
     for (int64_t i = 0; i < pairs->n; i++)
         v->distance[i] = fct_verification_distance(
             features, embedding + (size_t)pairs->pair[i].first * v->features,

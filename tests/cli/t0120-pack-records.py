@@ -109,11 +109,11 @@ def check_filters(root):
     with open(f"{root}/list", "w", encoding="ascii") as f:
         f.write("# who is in the test set\n0\r\n\n99\n")
     done = pack(source, f"{root}/f", "--min-pictures", "2", "--leave-out", f"{root}/list")
-    claim("left out: 4 pictures of 1 persons on the list and 1 with fewer than 2 pictures" in done.stdout and
+    claim("4 pictures; persons on the list: 1, with fewer than 2 pictures: 1" in done.stdout and
           "no person here has: 1" in done.stdout, f"filters are told: {done.stdout}{done.stderr}")
     claim(packed(f"{root}/f")[1] == [0, 0, 1, 1, 1, 1], "persons that stay are numbered from 0")
     done = pack(f"{root}/files", f"{root}/f2", "--format", "identity", "--leave-out", f"{root}/list")
-    claim("left out:" not in done.stdout and "no person here has: 2" in done.stdout, "a folder's name is its name: 0 is not 00")
+    claim("left out with" not in done.stdout and "no person here has: 2" in done.stdout, "a folder's name is its name: 0 is not 00")
     refused(pack(source, f"{root}/f3", "--min-pictures", "9"), "no picture is left")
     refused(pack(source, f"{root}/f3", "--min-pictures", "2", "--format", "flat"), "--min-pictures leaves out persons")
     refused(pack(source, f"{root}/f3", "--leave-out", f"{root}/none"), "none")

@@ -10,7 +10,7 @@ from golden import SMALL, arrays, column, data, facet, last_step, same_bits, wor
 FROZEN = SMALL + ["init.freeze_epochs=1.4", "train.epochs=3"]
 BORDER = 7
 VARIANTS = [
-    ("adamw", 2, ["optim.optimizer=adamw", "optim.ema=0.9"], (5, 7, 8)),
+    ("adamw", 2, ["optim.optimizer=adamw", "optim.ema=0.9"], (6, 8)),
     ("parts", 1, ["optim.optimizer=sgd", "train.accumulate=2", "model.freeze=layer2"], (7,)),
 ]
 

@@ -87,6 +87,26 @@ def check_bad(packed, top):
     assert "injected: the identity head failed" in err, err
 
 
+def check_known(top):
+    """Persons are known by source, number and name: a folder that was packed again in another state knows nobody."""
+    drawn = os.path.join(top, "drawn")
+    facet("synth", "-o", drawn, "--expression", 0, "--identities", 6, "--per-identity", 4, "--size", 48)
+
+    def pack(name):
+        facet("pack", os.path.join(drawn, "identity"), "-o", os.path.join(top, name), "--format", "identity", "--size", 32,
+              "--split", "val=0.25")
+        return os.path.join(top, name)
+
+    def told(val):
+        return facet("train", *IDENTITY, "data.path=" + first, "data.val_path=" + val, "--dry-run")[2]
+
+    first, same = pack("first"), pack("same")
+    assert "show others" not in told(first) and "show others" not in told(same)
+    os.rename(os.path.join(drawn, "identity", "0004"), os.path.join(drawn, "identity", "0004b"))
+    err = told(pack("renamed"))
+    assert "person 4 of" in err and "is 0004b there and 0004 where it was trained" in err and "show others" in err, err
+
+
 def check_refused(packed, top):
     plain = data()
     _, _, err = facet("train", "data.path=" + packed, "tasks.landmarks=false", want=2)
@@ -114,6 +134,7 @@ def main():
         check_resume(packed, top)
         check_exact(packed, top)
         check_bad(packed, top)
+        check_known(top)
         check_refused(packed, top)
 
 

@@ -28,11 +28,14 @@ int main(int argc, char **argv)
     double *embedding = calloc((size_t)(n * e), sizeof *embedding);
     double *distance = calloc((size_t)pairs, sizeof *distance);
     uint8_t *same = calloc((size_t)pairs, 1);
+    int64_t *times = calloc((size_t)n, sizeof *times);
     fct_verification v = { 0 };
     fct_text text = { 0 };
-    if (!embedding || !distance || !same)
+    if (!embedding || !distance || !same || !times)
         return 2;
-    fct_verification_embed(n, (int)e, raw, embedding, &v);
+    for (int64_t i = 0; i < 2 * pairs; i++)
+        times[pair[i]]++;
+    fct_verification_embed(n, (int)e, raw, times, embedding, &v);
     for (int64_t i = 0; i < pairs; i++) {
         distance[i] = fct_verification_distance((int)e, embedding + pair[i] * e,
                                                 embedding + pair[pairs + i] * e);
@@ -61,5 +64,6 @@ int main(int argc, char **argv)
     free(embedding);
     free(distance);
     free(same);
+    free(times);
     return 0;
 }

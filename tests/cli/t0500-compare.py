@@ -184,13 +184,17 @@ def test_wrong_use():
              [path("out/first"), path("out/second"), "train.epochs=1"]),
             ("an unknown key", "did you mean train.epochs",
              [path("first.cfg"), path("out/second"), "train.epoch=1", "-o", path("no")]),
+            ("a later training's data that is missing", "data.path: nowhere: No such file",
+             [path("first.cfg"), path("second.cfg"), "second:data.path=nowhere", "-o", path("no")]),
+            ("a later training's pairs that are missing", "eval.verify: nopairs: No such file",
+             [path("first.cfg"), path("second.cfg"), "second:eval.verify=nopairs", "-o", path("no")]),
             ("neither run nor file", "neither a run directory", [path("data"), path("out/first")])):
         code, _, err = facet("compare", *arguments)
         claim(f"{what} is wrong use: {err}", code == 2 and said in err and not os.path.exists(path("no")))
 
 
 def test_failure_and_stop():
-    code, _, err = facet("compare", path("first.cfg"), path("second.cfg"), "first:data.path=" + path("nowhere"),
+    code, _, err = facet("compare", path("first.cfg"), path("second.cfg"), "first:init.from=" + path("nowhere"),
                          "-o", path("failed"))
     claim("a failing training ends the command: " + err, code == 1 and not os.path.exists(path("failed/second")))
     p = subprocess.Popen([FACET, "compare", path("first.cfg"), path("second.cfg"), "train.epochs=5000",

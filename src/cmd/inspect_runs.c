@@ -160,16 +160,14 @@ static void add_row(char cell[COLUMNS][CELL], const int *width, fct_text *out)
 
 static void all_text(const fct_runs *all, fct_text *out)
 {
-    static const char *const heads[] = {
-        "state",
-        "epochs",
-        "last acc",
-        "best acc (epoch)",
-        "best NME (epoch)",
-        "best id acc (epoch)",
-        "best verification (epoch)",
-        "best loss (epoch)"
-    };
+    static const char *const heads[] = { "state",
+                                         "epochs",
+                                         "last acc",
+                                         "best acc (epoch)",
+                                         "best NME (epoch)",
+                                         "best id acc (epoch)",
+                                         "best verification (epoch)",
+                                         "best loss (epoch)" };
     char cell[COLUMNS][CELL], head[COLUMNS][CELL] = { "run" };
     int width[COLUMNS] = { 0 };
     for (int k = 0; k < all->keys; k++)

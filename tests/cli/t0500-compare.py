@@ -175,6 +175,7 @@ def test_identity_numbers():
 def test_wrong_use():
     for what, said, arguments in (
             ("one run", "at least two", [path("out/first")]),
+            ("a run twice", "out/first: is there twice", [path("out/first"), path("out/first") + "/"]),
             ("no -o", "give -o DIR", [path("first.cfg"), path("out/first")]),
             ("an unknown @name", "init.from is @first", [path("second.cfg"), path("out/second"), "-o", path("no")]),
             ("a name twice", "another run before it", [path("first.cfg"), path("first.cfg"), "-o", path("no")]),

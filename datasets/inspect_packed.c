@@ -6,12 +6,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "facet/pairs.h"
 #include "facet/path.h"
 #include "inspect_parts.h"
 #include "shard.h"
 
 typedef struct {
     const fct_inspect_spec *spec;
+    const char *folder; // NULL: one shard
     fct_text *out;
     int64_t *bad;
 } report;
@@ -246,6 +248,24 @@ static fct_status verify(const fct_dataset *d, const report *r)
     return status;
 }
 
+static fct_status add_pairs(const fct_dataset *d, const report *r)
+{
+    const char *split = fct_dataset_describe(d)->split;
+    fct_pairs pairs = { 0 };
+    int64_t same = 0;
+    if (!r->folder || !fct_pairs_has_packed(r->folder, split))
+        return FCT_OK;
+    FCT_TRY(fct_pairs_read_packed(r->folder, split, d, &pairs));
+    for (int64_t i = 0; i < pairs.n; i++)
+        same += pairs.pair[i].same != 0;
+    fct_text_add(r->out,
+                 r->spec->is_json ? ",\"pairs\":%lld,\"same_pairs\":%lld,\"different_pairs\":%lld"
+                                  : "  pairs: %lld, %lld of one person, %lld of two\n",
+                 (long long)pairs.n, (long long)same, (long long)(pairs.n - same));
+    fct_pairs_release(&pairs);
+    return FCT_OK;
+}
+
 static fct_status describe(const fct_dataset *d, const report *r)
 {
     if (r->spec->is_json) {
@@ -255,6 +275,7 @@ static fct_status describe(const fct_dataset *d, const report *r)
         head_text(fct_dataset_describe(d), r->out);
         FCT_TRY(labels_text(d, r));
     }
+    FCT_TRY(add_pairs(d, r));
     if (r->spec->is_verify)
         FCT_TRY(verify(d, r));
     if (r->spec->is_json)
@@ -318,8 +339,8 @@ fct_status fct_inspect_packed(const char *path, const fct_inspect_spec *spec, fc
                               int64_t *bad)
 {
     *bad = 0;
-    report r = { spec, out, bad };
     int is_folder = fct_path_is_folder(path);
+    report r = { spec, is_folder ? path : NULL, out, bad };
     if (spec->is_json) {
         fct_text_add(out, "{\"kind\":\"%s\"", is_folder ? "packed" : "shard");
         text_field(out, "path", path);

@@ -99,10 +99,11 @@ static fct_status choose_split(const fct_pair_set_spec *spec, const char **out)
     if (!*out && spec->pairs)
         *out = splits[SPLITS - 1]; // fct_dataset_open says what is missing
     if (!*out || (!spec->pairs && !fct_pairs_has_packed(spec->path, *out)))
-        return FCT_FAIL(FCT_E_ARG,
-                        "%s: no pairs lie with %s%s: which pictures are to be compared?\n"
-                        "name a pairs.txt, or pack the set together with its pairs",
-                        spec->path, *out ? "split " : "its splits", *out ? *out : "");
+        return FCT_FAIL(
+            FCT_E_ARG,
+            "%s: no pairs lie with %s%s: which pictures are to be compared?\n"
+            "facet pack --pairs keeps a pairs.txt with the set; facet verify --pairs names one",
+            spec->path, *out ? "split " : "its splits", *out ? *out : "");
     return FCT_OK;
 }
 

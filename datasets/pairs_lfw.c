@@ -86,7 +86,7 @@ static fct_status fail_missing(const reader *r, const char *name, const char *st
     if (last == first)
         return FCT_FAIL(FCT_E_FORMAT,
                         "%s:%" PRId64 ": %s: no such person among the %zu pictures of %s"
-                        "\npicture 1 of a person is looked for as %s/%s and an extension",
+                        "\nthis picture is looked for as %s/%s and an extension",
                         r->path, r->line, name, r->n, r->set, name, stem);
     return FCT_FAIL(FCT_E_FORMAT,
                     "%s:%" PRId64 ": %s: no such picture in %s, which has %zu of this person",

@@ -30,6 +30,16 @@ void fct_permute(int64_t *order, int64_t n, fct_rng *rng)
     }
 }
 
+static fct_status refuse_few(const fct_pk *pk, int64_t least)
+{
+    int all = least == 1;
+    return FCT_FAIL(FCT_E_ARG,
+                    "%lld identities have at least %lld picture%s, fewer than the %lld of a "
+                    "batch\nset sampler.identities_per_batch lower%s",
+                    (long long)pk->people, (long long)least, all ? "" : "s", (long long)pk->p,
+                    all ? "" : ", or sampler.few to repeat");
+}
+
 // count[c]: pictures of identity c; afterwards its place among those that take part, or -1.
 static fct_status choose_people(fct_pk *pk, const fct_sampler_spec *spec, int64_t *count)
 {
@@ -40,10 +50,7 @@ static fct_status choose_people(fct_pk *pk, const fct_sampler_spec *spec, int64_
     for (int c = 0; c < spec->classes; c++)
         pk->people += count[c] >= least;
     if (pk->people < pk->p)
-        return FCT_FAIL(FCT_E_ARG,
-                        "%lld identities have at least %lld pictures, fewer than the %lld of a "
-                        "batch\nset sampler.identities_per_batch lower, or sampler.few to repeat",
-                        (long long)pk->people, (long long)least, (long long)pk->p);
+        return refuse_few(pk, least);
     const size_t n = (size_t)pk->people;
     pk->identity = malloc(n * sizeof *pk->identity);
     pk->first = malloc((n + 1) * sizeof *pk->first);

@@ -6,6 +6,10 @@
 #include "comm.h"
 #include "options.h"
 
+// Said of an init.from that only `facet compare` understands; takes its value.
+#define FCT_INIT_FROM_RUN                                                                          \
+    "init.from: %s names a run of facet compare\nfor one training: init.from=RUN/checkpoints/best"
+
 typedef struct {
     const fct_options *options;
     fct_comm *comm;

@@ -53,6 +53,9 @@ fct_status fct_args_parse(const fct_arg_table *table, int argc, char **argv, int
 // Not collective. The options that positional arguments name: CONFIG key=value ..., or key=value
 // ... alone.
 fct_status fct_args_options(int n, char **argument, fct_options **out);
+// Not collective. Whether the data of a training is there: the splits of data.path and
+// data.val_path, the sets of eval.verify. E_ARG names what is not.
+fct_status fct_check_data(const fct_options *o);
 // Not collective. What `facet pack` would say to these arguments, without packing.
 fct_status fct_cmd_pack_check(int argc, char **argv);
 // Not collective. Prints the failure (fct_fail_text) and gives the exit code that belongs to it. In

@@ -125,9 +125,27 @@ static void print_value(const fct_arg *arg)
         printf(" (default %s)", *(const char **)arg->value);
 }
 
+// Broken between words into lines of at most 80 characters.
+static void print_paragraph(const char *text)
+{
+    enum { WIDTH = 80 };
+    while (strlen(text) > WIDTH) {
+        int n = WIDTH;
+        while (n > 0 && text[n] != ' ')
+            n--;
+        if (n == 0)
+            break; // one long word
+        printf("%.*s\n", n, text);
+        text += n + 1;
+    }
+    printf("%s\n", text);
+}
+
 static void print_help(const fct_arg_table *table)
 {
-    printf("usage: %s\n\n%s\n\n", table->usage, table->about);
+    printf("usage: %s\n\n", table->usage);
+    print_paragraph(table->about);
+    printf("\n");
     for (int i = 0; i < table->n; i++) {
         const fct_arg *arg = &table->arg[i];
         char left[128];

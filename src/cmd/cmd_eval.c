@@ -22,14 +22,14 @@ int fct_cmd_eval(int argc, char **argv)
     int64_t batch = 64, threads = 0, workers = 2;
     int positional, done;
     const fct_arg args[] = {
-        { "--split", FCT_ARG_STR, &spec.split, "NAME", 0, 0, "split to evaluate on (val)" },
+        { "--split", FCT_ARG_STR, &spec.split, "NAME", 0, 0, "split to evaluate on" },
         { "--predictions", FCT_ARG_STR, &spec.predictions, "FILE.csv", 0, 0,
           "write every picture's prediction" },
         { "--json", FCT_ARG_FLAG, &spec.json, NULL, 0, 0, "numbers for a machine" },
-        { "--batch", FCT_ARG_INT, &batch, "N", 1, 65536, "pictures of a rank at a time (64)" },
+        { "--batch", FCT_ARG_INT, &batch, "N", 1, 65536, "pictures of a rank at a time" },
         { "--threads", FCT_ARG_INT, &threads, "N", 0, 1024,
           "compute threads of a rank; 0: its share of the cores" },
-        { "--workers", FCT_ARG_INT, &workers, "N", 1, 256, "loader threads of a rank (2)" },
+        { "--workers", FCT_ARG_INT, &workers, "N", 1, 256, "loader threads of a rank" },
         { "--backend", FCT_ARG_STR, &spec.backend, "auto|cpu|ref", 0, 0, "device that computes" },
     };
     const fct_arg_table table = {

@@ -31,10 +31,10 @@ int fct_cmd_verify(int argc, char **argv)
         { "--distances", FCT_ARG_STR, &spec.distances, "FILE.csv", 0, 0,
           "write every pair's distance" },
         { "--json", FCT_ARG_FLAG, &spec.json, NULL, 0, 0, "numbers for a machine" },
-        { "--batch", FCT_ARG_INT, &spec.batch, "N", 1, 65536, "pictures of a rank at a time (64)" },
+        { "--batch", FCT_ARG_INT, &spec.batch, "N", 1, 65536, "pictures of a rank at a time" },
         { "--threads", FCT_ARG_INT, &threads, "N", 0, 1024,
           "compute threads of a rank; 0: its share of the cores" },
-        { "--workers", FCT_ARG_INT, &workers, "N", 1, 256, "decoding threads of a rank (2)" },
+        { "--workers", FCT_ARG_INT, &workers, "N", 1, 256, "decoding threads of a rank" },
         { "--backend", FCT_ARG_STR, &spec.backend, "auto|cpu|ref", 0, 0, "device that computes" },
     };
     const fct_arg_table table = {

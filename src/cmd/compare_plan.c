@@ -107,6 +107,9 @@ static fct_status add(int n, char **argument, const char *path, const char *outp
     FCT_TRY(fct_path_join(e->path, path, ""));
     for (size_t k = strlen(e->path); k > 1 && e->path[k - 1] == '/';)
         e->path[--k] = 0;
+    for (int i = 0; i < p->n; i++)
+        if (!strcmp(p->entry[i].path, e->path))
+            return FCT_FAIL(FCT_E_ARG, "%s: is there twice", e->path);
     p->n++;
     return FCT_OK;
 }

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cmd.h"
 #include "compare.h"
 #include "facet/log.h"
 #include "facet/train.h"
@@ -58,6 +59,21 @@ static fct_status look(const fct_compare_entry *e, int *is_done)
     return *is_done ? check_options(e) : FCT_OK;
 }
 
+// What the last training would fail for is told before the first begins.
+static fct_status check_all(const fct_compare_plan *p)
+{
+    for (int i = 0; i < p->n; i++) {
+        const fct_compare_entry *e = &p->entry[i];
+        int is_done;
+        if (!e->options)
+            continue;
+        FCT_TRY(look(e, &is_done));
+        if (!is_done)
+            FCT_TRY(fct_check_data(e->options));
+    }
+    return FCT_OK;
+}
+
 static fct_status is_finished(const fct_compare_entry *e, fct_comm *c, int *out)
 {
     *out = 0;
@@ -75,7 +91,9 @@ static void close_log(void)
 
 fct_status fct_compare_train(const fct_compare_plan *p, fct_comm *c, int *stopped)
 {
+    fct_status status = fct_comm_rank(c) == 0 ? check_all(p) : FCT_OK;
     *stopped = 0;
+    FCT_TRY(fct_comm_agree(c, status, "looking at the runs"));
     for (int i = 0; i < p->n && !*stopped; i++) {
         const fct_compare_entry *e = &p->entry[i];
         int is_done;

@@ -118,7 +118,8 @@ static void all_json(const fct_runs *all, fct_text *out)
 
 // ---- as a table
 
-enum { CELL = 96, NAME, STATE = MOST_KEYS + 1, EPOCHS, LAST_ACC, BEST_ACC, NME, LOSS, COLUMNS };
+enum { CELL = 96, STATE = MOST_KEYS + 1, EPOCHS, LAST_ACC, BEST_ACC, NME, IDENTITY, VERIFY, LOSS };
+enum { COLUMNS = LOSS + 1 };
 
 static void best_cell(const fct_run_metrics *m, int k, double factor, const char *unit,
                       char out[CELL])
@@ -141,6 +142,8 @@ static void fill_row(const fct_runs *all, const fct_run *r, char cell[COLUMNS][C
     best_cell(&r->metrics, 0, 1, "%", cell[BEST_ACC]);
     best_cell(&r->metrics, 1, 100, "%", cell[NME]);
     best_cell(&r->metrics, 2, 1, "", cell[LOSS]);
+    best_cell(&r->metrics, 3, 1, "%", cell[IDENTITY]);
+    best_cell(&r->metrics, 4, 1, "%", cell[VERIFY]);
 }
 
 static void add_row(char cell[COLUMNS][CELL], const int *width, fct_text *out)
@@ -157,9 +160,14 @@ static void add_row(char cell[COLUMNS][CELL], const int *width, fct_text *out)
 
 static void all_text(const fct_runs *all, fct_text *out)
 {
-    static const char *const heads[] = {
-        "state", "epochs", "last acc", "best acc (epoch)", "best NME (epoch)", "best loss (epoch)"
-    };
+    static const char *const heads[] = { "state",
+                                         "epochs",
+                                         "last acc",
+                                         "best acc (epoch)",
+                                         "best NME (epoch)",
+                                         "best id acc (epoch)",
+                                         "best verification (epoch)",
+                                         "best loss (epoch)" };
     char cell[COLUMNS][CELL], head[COLUMNS][CELL] = { "run" };
     int width[COLUMNS] = { 0 };
     for (int k = 0; k < all->keys; k++)

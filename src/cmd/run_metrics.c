@@ -95,7 +95,8 @@ fct_status fct_run_metrics_read(const char *run, fct_run_metrics *out)
     *out = (fct_run_metrics){ .best = { { "val_expr_acc", .column = -1 },
                                         { "val_lm_nme", .column = -1, .wants_least = 1 },
                                         { "val_loss", .column = -1, .wants_least = 1 },
-                                        { "val_identity_acc", .column = -1 } } };
+                                        { "val_identity_acc", .column = -1 },
+                                        { "verify_acc", .column = -1 } } };
     FCT_TRY(fct_path_join(file, run, "metrics.csv"));
     if (!fct_path_is_file(file))
         return FCT_OK; // stopped in its first epoch

@@ -6,7 +6,7 @@
 
 #include "facet/text.h"
 
-enum { FCT_METRICS_COLUMNS = 64, FCT_METRICS_BEST = 4 };
+enum { FCT_METRICS_COLUMNS = 64, FCT_METRICS_BEST = 5 };
 
 typedef struct { // a field that is empty is no number
     char *text;
@@ -21,8 +21,7 @@ typedef struct { // a field that is empty is no number
         int wants_least;
         double value;
         char epoch[32];       // "" until a row has the number
-    } best[FCT_METRICS_BEST]; // val_expr_acc, val_lm_nme, val_loss, val_identity_acc,
-                              // val_identity_acc
+    } best[FCT_METRICS_BEST]; // val_expr_acc, val_lm_nme, val_loss, val_identity_acc, verify_acc
 } fct_run_metrics;
 
 // Not collective. No file is no rows; E_FORMAT names the line that is not as the first one says.

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "facet/dataset.h"
+#include "facet/train.h"
 #include "submit.h"
 
 static fct_status check_split(const char *path, const char *key, const char *split)
@@ -21,10 +22,9 @@ static fct_status check_split(const char *path, const char *key, const char *spl
                     key, path, split);
 }
 
-fct_status fct_submit_check_options(const fct_options *o, const fct_submit_spec *s)
+fct_status fct_check_data(const fct_options *o)
 {
     const fct_list *val = o->data_val_path.n ? &o->data_val_path : &o->data_path;
-    int64_t ranks = s->nodes * s->ranks;
     if (o->data_path.n == 0)
         return FCT_FAIL(FCT_E_ARG, "data.path is empty: nothing to train on");
     for (int i = 0; i < o->data_path.n; i++)
@@ -32,6 +32,19 @@ fct_status fct_submit_check_options(const fct_options *o, const fct_submit_spec 
     for (int i = 0; i < val->n; i++)
         FCT_TRY(check_split(val->item[i], val == &o->data_path ? "data.path" : "data.val_path",
                             o->data_val_split));
+    for (int i = 0; i < o->eval_verify.n; i++)
+        if (access(o->eval_verify.item[i], R_OK) != 0)
+            return FCT_FAIL(FCT_E_ARG, "eval.verify: %s: %s", o->eval_verify.item[i],
+                            strerror(errno));
+    return FCT_OK;
+}
+
+fct_status fct_submit_check_options(const fct_options *o, const fct_submit_spec *s)
+{
+    int64_t ranks = s->nodes * s->ranks;
+    FCT_TRY(fct_check_data(o));
+    if (o->init_from[0] == '@')
+        return FCT_FAIL(FCT_E_ARG, FCT_INIT_FROM_RUN, o->init_from);
     if (o->init_from[0] && access(o->init_from, R_OK) != 0)
         return FCT_FAIL(FCT_E_ARG, "init.from: %s: %s", o->init_from, strerror(errno));
     if (ranks > o->data_batch_size)

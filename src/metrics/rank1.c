@@ -45,7 +45,8 @@ fct_status fct_verification_rank1(int64_t n, int features, const double *embeddi
     for (int64_t i = 0; i < n; i++)
         if (r[i].is_probe) {
             out->probes++;
-            hits += identity[r[i].nearest] == identity[i];
+            // the first of others that are all infinitely far is not the nearest
+            hits += isfinite(r[i].distance) && identity[r[i].nearest] == identity[i];
         }
     if (out->probes > 0)
         out->rank1 = (double)hits / (double)out->probes;

@@ -78,6 +78,18 @@ static void slurm_fact(const fct_trainer *t)
     fact("slurm", line);
 }
 
+// "4000 training pictures, 1000 to evaluate, 8 classes, 5 landmarks"
+static void data_words(const fct_trainer *t, char *line, size_t size)
+{
+    const fct_mix_info *train = fct_mix_describe(t->train_mix), *val = fct_mix_describe(t->val_mix);
+    int n = snprintf(line, size, "%lld training pictures, %lld to evaluate",
+                     (long long)train->pictures, (long long)val->pictures);
+    if (t->tasks.classes)
+        n += snprintf(line + n, size - (size_t)n, ", %d classes", t->tasks.classes);
+    if (t->tasks.landmarks)
+        snprintf(line + n, size - (size_t)n, ", %d landmarks", t->tasks.landmarks);
+}
+
 // "512 persons, arcface with margin 0.5, sharded over 4 ranks; 16 x 4 pictures a batch"
 static void identity_fact(const fct_trainer *t)
 {
@@ -92,7 +104,8 @@ static void identity_fact(const fct_trainer *t)
     if (!strcmp(o->loss_identity, "arcface") || !strcmp(o->loss_identity, "cosface"))
         fct_text_add(&text, " with margin %g", o->loss_margin);
     if (o->loss_margin_ramp_epochs > 0)
-        fct_text_add(&text, " (whole after %g epochs)", o->loss_margin_ramp_epochs);
+        fct_text_add(&text, " (whole after %g epoch%s)", o->loss_margin_ramp_epochs,
+                     o->loss_margin_ramp_epochs == 1 ? "" : "s");
     if (fct_identity_is_sharded(o))
         fct_text_add(&text, ", head sharded over %d ranks", fct_comm_size(t->comm));
     else
@@ -112,7 +125,6 @@ static void identity_fact(const fct_trainer *t)
 
 void fct_console_start(const fct_trainer *t)
 {
-    const fct_mix_info *train = fct_mix_describe(t->train_mix), *val = fct_mix_describe(t->val_mix);
     const fct_model_spec *m = &t->net->spec.model;
     char line[512];
     FCT_INFO("facet train");
@@ -125,9 +137,7 @@ void fct_console_start(const fct_trainer *t)
         fact("frozen", line);
     balance_fact(t);
     identity_fact(t);
-    snprintf(
-        line, sizeof line, "%lld training pictures, %lld to evaluate, %d classes, %d landmarks",
-        (long long)train->pictures, (long long)val->pictures, t->tasks.classes, t->tasks.landmarks);
+    data_words(t, line, sizeof line);
     fact("data", line);
     snprintf(line, sizeof line, "%d (%s) on %s, backend %s", fct_comm_size(t->comm),
              fct_comm_kind(t->comm), fct_comm_host(t->comm), t->net->backend->ops->name);

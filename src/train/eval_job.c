@@ -111,7 +111,7 @@ static fct_status match_persons(job *j)
         j->person_map = NULL;
         if (fct_comm_rank(j->spec->comm) == 0)
             FCT_INFO("%s shows none of the %lld persons that were trained: identities are not "
-                     "evaluated",
+                     "evaluated; facet verify compares new faces",
                      j->spec->data, (long long)j->persons.classes);
     }
     return FCT_OK;
@@ -226,12 +226,13 @@ static void json_report(const job *j, const fct_evaluation *e, fct_text *out)
 
 static fct_status words_report(const job *j, const fct_evaluation *e, fct_text *out)
 {
-    fct_text_add(out, "%s on %s (%s), %lld pictures\n\n", j->taken, j->spec->data, j->spec->split,
+    fct_text_add(out, "%s on %s (%s), %lld pictures\n", j->taken, j->spec->data, j->spec->split,
                  (long long)e->pictures);
     if (j->classes && e->sums.v[FCT_SUM_EXPRESSION_COUNT] > 0) {
         const int64_t *m = fct_evaluator_confusion(j->evaluator);
         fct_classification c;
         FCT_TRY(fct_classification_compute(j->classes, m, &c));
+        fct_text_add(out, "\n");
         fct_classification_print(&c, j->class_name, REPORT_DIGITS, out);
         fct_classification_release(&c);
         fct_text_add(out, "\nconfusion matrix (rows actual, columns predicted)\n");

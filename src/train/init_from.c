@@ -32,6 +32,8 @@ static const char *kind_of(const char *path)
 
 static fct_status check_kind(const char *path)
 {
+    if (path[0] == '@' && !fct_path_is_folder(path))
+        return FCT_FAIL(FCT_E_ARG, FCT_INIT_FROM_RUN, path);
     if (!fct_path_is_file(path))
         return FCT_OK; // a folder, or the pointer "RUN/checkpoints/best"
     const char *name = strrchr(path, '/');

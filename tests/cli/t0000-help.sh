@@ -22,6 +22,8 @@ for command in $commands; do
     exits 0 "$command --help succeeds"
     prints "usage: facet $command" "$command --help shows its usage"
     is_quiet "$command --help goes to standard output"
+    sed -n '3,/^$/p' "$folder/out" | awk 'length > 80 && !/^ / { exit 1 }' ||
+        complain "$command --help: its paragraph is broken into lines"
     run "$command" --no-such-option
     exits 2 "$command refuses unknown options"
     tells 'no such option' "$command says that the option is unknown"

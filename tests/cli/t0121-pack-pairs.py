@@ -74,6 +74,8 @@ def check_folder(root):
     paths, _, pairs = packed(f"{root}/set", "train")
     want = [(name(a, i), name(b, j), int(a == b)) for a, i, b, j in PAIRS]
     claim([(paths[a], paths[b], same) for a, b, same in pairs] == want, f"pairs by row: {pairs}")
+    said = subprocess.run([FACET, "inspect", f"{root}/set"], capture_output=True, text=True)
+    claim("  pairs: 4, 2 of one person, 2 of two\n" in said.stdout, f"inspect knows of the pairs: {said}")
     # stopped just before the pairs were written: the same command writes them
     os.remove(f"{root}/set/train.pairs.csv")
     done = pack(f"{root}/people", f"{root}/set", "--pairs", f"{root}/pairs.txt")

@@ -65,6 +65,18 @@ def test_run(run):
     claim("in words", "epochs done: 2" in facet("inspect", run)[1])
 
 
+def test_identities():
+    runs = [os.path.join(folder, name) for name in ("a", "b")]
+    for run, best in zip(runs, ("90.25", "51")):
+        os.mkdir(run)
+        with open(os.path.join(run, "metrics.csv"), "w") as f:
+            f.write(f"epoch,val_loss,val_identity_acc,verify_acc\n1,9,2,50\n2,8,30.5,{best}\n3,7,20,\n")
+    table = facet("inspect", *runs)[1].splitlines()
+    claim(f"identities in the table: {table}", "best id acc (epoch)  best verification (epoch)" in table[0]
+          and "  30.5% (2) " in table[1] and "  90.25% (2) " in table[1] and "  51% (2) " in table[2])
+    claim("of one run", "best verify_acc: 90.25 in epoch 2" in facet("inspect", runs[0])[1])
+
+
 def test_checkpoint(run):
     said = inspect_json(os.path.join(run, "checkpoints", "last"))
     part = os.path.join(said["path"], "rank_0000.h5")
@@ -104,6 +116,7 @@ def test_damage(run, part, at, weight):
 
 
 try:
+    test_identities()
     run = train()
     if not wrong:
         test_run(run)

@@ -59,6 +59,8 @@ refuses 'did you mean data.batch_size?' a.cfg data.batch_sise=9 --nodes 1
 refuses 'data.path: nowhere: No such file' a.cfg data.path=nowhere --nodes 1
 refuses 'data.path: data: holds no shards of split "test"' a.cfg data.val_split=test --nodes 1
 refuses 'init.from: gone' a.cfg init.from=gone --nodes 1
+refuses 'init.from: @first names a run of facet compare' a.cfg init.from=@first --nodes 1
+refuses 'eval.verify: nopairs: No such file' a.cfg eval.verify=nopairs --nodes 1
 refuses 'data.batch_size 8 is too few pictures for 10 ranks' a.cfg --nodes 2 --ranks-per-node 5
 refuses 'there is one rank a GPU' a.cfg --nodes 1 --gpus-per-node 2 --ranks-per-node 3
 refuses 'must end in %1' a.cfg --nodes 1 --array 1-3

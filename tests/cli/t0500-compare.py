@@ -175,6 +175,7 @@ def test_identity_numbers():
 def test_wrong_use():
     for what, said, arguments in (
             ("one run", "at least two", [path("out/first")]),
+            ("a run twice", "out/first: is there twice", [path("out/first"), path("out/first") + "/"]),
             ("no -o", "give -o DIR", [path("first.cfg"), path("out/first")]),
             ("an unknown @name", "init.from is @first", [path("second.cfg"), path("out/second"), "-o", path("no")]),
             ("a name twice", "another run before it", [path("first.cfg"), path("first.cfg"), "-o", path("no")]),
@@ -184,13 +185,17 @@ def test_wrong_use():
              [path("out/first"), path("out/second"), "train.epochs=1"]),
             ("an unknown key", "did you mean train.epochs",
              [path("first.cfg"), path("out/second"), "train.epoch=1", "-o", path("no")]),
+            ("a later training's data that is missing", "data.path: nowhere: No such file",
+             [path("first.cfg"), path("second.cfg"), "second:data.path=nowhere", "-o", path("no")]),
+            ("a later training's pairs that are missing", "eval.verify: nopairs: No such file",
+             [path("first.cfg"), path("second.cfg"), "second:eval.verify=nopairs", "-o", path("no")]),
             ("neither run nor file", "neither a run directory", [path("data"), path("out/first")])):
         code, _, err = facet("compare", *arguments)
         claim(f"{what} is wrong use: {err}", code == 2 and said in err and not os.path.exists(path("no")))
 
 
 def test_failure_and_stop():
-    code, _, err = facet("compare", path("first.cfg"), path("second.cfg"), "first:data.path=" + path("nowhere"),
+    code, _, err = facet("compare", path("first.cfg"), path("second.cfg"), "first:init.from=" + path("nowhere"),
                          "-o", path("failed"))
     claim("a failing training ends the command: " + err, code == 1 and not os.path.exists(path("failed/second")))
     p = subprocess.Popen([FACET, "compare", path("first.cfg"), path("second.cfg"), "train.epochs=5000",

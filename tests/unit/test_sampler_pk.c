@@ -407,7 +407,7 @@ static void test_pk_refuses_what_cannot_be_sampled(void **state)
     spec = spec_of(0);
     spec.batch = K * (PEOPLE + 1);
     assert_int_equal(fct_sampler_create(&spec, &s), FCT_E_ARG);
-    assert_non_null(strstr(fct_fail_text(), "37 identities have at least 1 pictures, fewer than"));
+    assert_non_null(strstr(fct_fail_text(), "37 identities have at least 1 picture, fewer than"));
     spec.batch = K * PEOPLE;
     spec.skip_few = 1;
     assert_int_equal(fct_sampler_create(&spec, &s), FCT_E_ARG);

@@ -175,6 +175,10 @@ got = json.loads(out.split("\n")[0].replace("{,", "{"))
 check("NaN is far from all", np.isinf(distance[:2]).all() and got["not_finite"] == 2, (distance, got))
 good = raw[[1, 8, 2, 3, 2, 9]]
 check("NaN is not in xnorm", abs(got["xnorm"] - np.mean(np.linalg.norm(good.astype(float), axis=2))) < 1e-9, got)
+near, of = people(40, 6, 32, 0.05)
+near[0, 0, 0] = np.nan
+got = json.loads(facet(near, of, pairs_of(of, 100, True))[0].split("\n")[0].replace("{,", "{"))
+check("NaN is not known again", (got["probes"], got["rank1"]) == (240, 239 / 240), got)
 negatives = np.stack([np.zeros(12000, int), random.integers(1, 150, 12000), np.arange(12000) < 500], 1)
 got, text = compare("negatives behind each rate", raw, np.full(len(raw), -1), negatives)
 check("negatives are told", "TAR@FAR=1e-4" in text and "1 of 11500 negatives" in text and

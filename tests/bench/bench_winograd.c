@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Direct against Winograd for every 3x3 layer of stride 1 of ResNet-18, ResNet-50 and IResNet, each
-// direction: the figures behind docs/design/0002-winograd-by-rule.md and 0013-iresnet.md. Not a
+// direction: the figures behind docs/design/0002-winograd-by-rule.md and 0012-iresnet.md. Not a
 // test.
 // usage: bench_winograd THREADS REPEATS; with 1 thread it counts processor time, else wall time.
 #include <omp.h>

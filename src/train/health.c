@@ -14,6 +14,7 @@ static const double dead_share = 0.33;     // of the gradient's norm that is lef
 static const double least_fit = 0.9;       // R^2 of the straight line
 static const double little_progress = 0.1; // share by which the loss fell
 static const double jump = 2;              // times, over an epoch's border
+static const double fading_share = 0.6;    // of the best accuracy that is left
 enum { LEAST_EPOCHS = 4, SPREAD_CLASSES = 10 };
 
 static const char *const task_name[FCT_HEALTH_TASKS] = { "identity", "expression" };
@@ -217,9 +218,37 @@ static int find_jumps(const fct_health *h, const fct_health_epoch *e, fct_text *
     return 1;
 }
 
+// The loss of a margin can go on falling on a way where all embeddings become alike.
+static int find_fading(const fct_health *h, const fct_health_epoch *e, fct_text *out)
+{
+    const fct_health_task *t = &e->task[FCT_HEALTH_IDENTITY];
+    int best = 0;
+    if (!has_identity(e) || e->is_warming || h->epochs < LEAST_EPOCHS)
+        return 0;
+    for (int i = 1; i < (int)h->epochs; i++)
+        if (h->past[i].accuracy[FCT_HEALTH_IDENTITY] > h->past[best].accuracy[FCT_HEALTH_IDENTITY])
+            best = i;
+    const fct_health_past *p = &h->past[best];
+    const double then = p->accuracy[FCT_HEALTH_IDENTITY], loss = p->loss[FCT_HEALTH_IDENTITY];
+    if (!(then > 2 * low_accuracy(e, FCT_HEALTH_IDENTITY)) ||
+        !(t->accuracy < fading_share * then) || !(t->loss < loss))
+        return 0;
+    fct_text_add(out,
+                 "people are no longer told apart while the loss falls: the identity accuracy went "
+                 "from %.1f%% to %.1f%% in %d epochs, the loss from %.3f to %.3f; the logits of a "
+                 "picture have a variance of %.3g. The network makes all faces alike to please the "
+                 "margin: %sa smaller loss.margin, a longer loss.margin_ramp_epochs or "
+                 "schedule.warmup_epochs; an earlier checkpoint is better than the last.",
+                 100 * then, 100 * t->accuracy, best + 1, loss, t->loss, e->spread,
+                 e->is_pk ? "" : "sampler.kind=pk, ");
+    return 1;
+}
+
+// A checkpoint remembers by number which have spoken: new ones stand at the end.
 static int (*const rule[])(const fct_health *, const fct_health_epoch *, fct_text *) = {
     find_few_images,      find_low_spread,        find_stuck_identity, find_stuck_expression,
     find_chance_identity, find_chance_expression, find_dying,          find_jumps,
+    find_fading,
 };
 
 static void remember(fct_health *h, const fct_health_epoch *e)

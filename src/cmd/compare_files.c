@@ -171,11 +171,12 @@ static fct_status write_script(const fct_compare_view *v, const char *png, const
     fct_text_add(&text, "set terminal pngcairo noenhanced size %d,%d font 'Sans,11'\nset output ",
                  n > 1 ? 1280 : 700, n > 2 ? 900 : 480);
     add_quoted(&text, png);
-    fct_text_add(&text,
-                 "\nset multiplot layout %d,%d\nset grid\nset xlabel '%s'\n"
-                 "set key noautotitle below\n",
-                 n > 2 ? 2 : 1, n > 1 ? 2 : 1,
-                 v->is_by_pictures ? "thousands of pictures trained" : "epoch");
+    fct_text_add(
+        &text,
+        "\nset multiplot layout %d,%d\nset grid\nset xlabel '%s'\n"
+        "set key noautotitle outside bottom center horizontal samplen 2\nset bmargin 5.5\n",
+        n > 2 ? 2 : 1, n > 1 ? 2 : 1,
+        v->is_by_pictures ? "thousands of pictures trained" : "epoch");
     for (int k = 0; k < n; k++) {
         fct_text_add(&text, "%s logscale y\n", curve[k].is_log ? "set" : "unset");
         add_plot(v, &curve[k], k, &text);

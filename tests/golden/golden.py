@@ -39,9 +39,9 @@ def facet(*arguments, ranks=1, want=0, timeout=300, env=None):
     return code, out, err
 
 
-def data(classes=8, pictures=160, size=32):
-    """A packed set of drawn faces, made once for all tests of a build."""
-    name = os.path.join(BUILD, "golden-data-%d-%d-%d" % (classes, pictures, size))
+def packed_once(name, make):
+    """A packed set that make(raw folder, its own folder) draws, once for all tests of a build."""
+    name = os.path.join(BUILD, "golden-" + name)
     folder = "%s-%x" % (name, os.stat(FACET).st_mtime_ns)
     with open(name + ".lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -49,11 +49,17 @@ def data(classes=8, pictures=160, size=32):
             for old in glob.glob(name + "-*"):
                 shutil.rmtree(old)
             with tempfile.TemporaryDirectory(dir=BUILD) as raw:
-                drawn = os.path.join(raw, "drawn")
-                facet("synth", "-o", drawn, "--expression", pictures, "--size", 48, "--seed", 5)
-                facet("pack", os.path.join(drawn, "expression"), "-o", folder, "--size", size, "--split", "val=0.25",
-                      "--landmarks", os.path.join(drawn, "expression_landmarks.json"))
+                make(os.path.join(raw, "drawn"), folder)
     return folder
+
+
+def data(classes=8, pictures=160, size=32):
+    """Drawn faces with expressions and landmarks."""
+    def make(drawn, folder):
+        facet("synth", "-o", drawn, "--expression", pictures, "--size", 48, "--seed", 5)
+        facet("pack", os.path.join(drawn, "expression"), "-o", folder, "--size", size, "--split", "val=0.25",
+              "--landmarks", os.path.join(drawn, "expression_landmarks.json"))
+    return packed_once("data-%d-%d-%d" % (classes, pictures, size), make)
 
 
 def arrays(step_folder):

@@ -1,14 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the tests of the identity task share: small packed sets of drawn persons, options, tables, parts of a checkpoint."""
 import csv
-import fcntl
-import glob
 import os
-import shutil
-import tempfile
 
-import h5py
-from golden import BUILD, FACET, facet
+from golden import facet, h5py, packed_once # golden skips where h5py is not installed
 
 # 12 persons with 12 pictures to train and 4 to evaluate: 3 batches of 4 persons x 4 pictures an epoch.
 IDENTITY = ["model.backbone=resnet18", "model.stem=imagenet", "model.embedding=32", "tasks.identity=true",
@@ -18,21 +13,13 @@ IDENTITY = ["model.backbone=resnet18", "model.stem=imagenet", "model.embedding=3
 
 
 def people(persons=12, each=16, seed=3):
-    """A packed set of drawn persons, made once for all tests of a build."""
-    name = os.path.join(BUILD, "golden-people-%d-%d-%d" % (persons, each, seed))
-    folder = "%s-%x" % (name, os.stat(FACET).st_mtime_ns)
-    with open(name + ".lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not os.path.isdir(folder):
-            for old in glob.glob(name + "-*"):
-                shutil.rmtree(old)
-            with tempfile.TemporaryDirectory(dir=BUILD) as raw:
-                drawn = os.path.join(raw, "drawn")
-                facet("synth", "-o", drawn, "--expression", 0, "--identities", persons, "--per-identity", each,
-                      "--size", 48, "--seed", seed)
-                facet("pack", os.path.join(drawn, "identity"), "-o", folder, "--format", "identity", "--size", 32,
-                      "--split", "val=0.25", "--landmarks", os.path.join(drawn, "identity_landmarks.json"))
-    return folder
+    """Drawn persons, a quarter of each one's pictures to evaluate."""
+    def make(drawn, folder):
+        facet("synth", "-o", drawn, "--expression", 0, "--identities", persons, "--per-identity", each,
+              "--size", 48, "--seed", seed)
+        facet("pack", os.path.join(drawn, "identity"), "-o", folder, "--format", "identity", "--size", 32,
+              "--split", "val=0.25", "--landmarks", os.path.join(drawn, "identity_landmarks.json"))
+    return packed_once("people-%d-%d-%d" % (persons, each, seed), make)
 
 
 def table(run_folder, file="metrics.csv"):

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // A compute device: memory, and operations that are described, planned once and run many times.
-// `cpu` (oneDNN) and `ref` (plain loops, the judge) ship; the physical layout belongs to the
-// backend. Letters: N images, C channels, H W height and width, K filters or classes, I O in and
-// out features.
+// `cpu` (oneDNN), `cuda` (cuDNN, cuBLASLt, own kernels) and `ref` (plain loops, the judge) ship;
+// the physical layout belongs to the backend, and so does the type in which activations are kept.
+// Letters: N images, C channels, H W height and width, K filters or classes, I O in and out
+// features.
 #ifndef FACET_BACKEND_H
 #define FACET_BACKEND_H
 
@@ -36,11 +37,12 @@ typedef struct { // a view: `shape` laid out at `offset` bytes of `buffer`
 } fct_tensor;
 
 // Operands in order; what stands in [] is present when the attribute says so. An output may be the
-// very same memory as these inputs, and as no other: ADD y=a; BN_FWD and BN_APPLY y=z; BN_INFER y=x
-// or y=z; BN_BWD and BN_BWD_APPLY dz=dy, and dx=x or (without add) dx=dy.
+// very same memory as these inputs, and as no other: ADD y=a; CONV_BWD_DATA dx=a; BN_FWD and
+// BN_APPLY y=z; BN_INFER y=x or y=z; BN_BWD and BN_BWD_APPLY dz=dy, and dx=x or (without add)
+// dx=dy.
 typedef enum {
     FCT_OP_CONV_FWD,        // x, w -> y                      PLAIN or ACT x; ACT y
-    FCT_OP_CONV_BWD_DATA,   // dy, w -> dx
+    FCT_OP_CONV_BWD_DATA,   // dy, w, [a] -> dx               dx += a, where the backend fuses it
     FCT_OP_CONV_BWD_WEIGHT, // x, dy -> dw
     // Batch norm; (p) stands for slope, of PReLU: it takes z's place, for the two exclude each
     // other.
@@ -75,6 +77,7 @@ typedef struct { // what to do: shapes in, shapes out, attributes
     union {
         struct {
             int kernel, stride, pad;
+            int add; // BWD_DATA only
         } conv;
         struct {
             int kernel, stride, pad;
@@ -91,6 +94,9 @@ typedef struct { // what to do: shapes in, shapes out, attributes
         struct {
             int no_bias; // y = x w^T: neither b nor db is there
         } linear;
+        struct {
+            int is_gradient; // FLATTEN and UNFLATTEN: what is moved goes backward
+        } move;
         struct {
             float mean[3], std[3];
         } normalize;
@@ -126,13 +132,30 @@ typedef struct {
     int nesterov;
 } fct_vec_args;
 
-typedef struct {
-    int threads;    // 0: as many as OpenMP would take
-    int local_rank; // which device of the node
-} fct_backend_spec;
+// How activations are kept and multiplied by a device that has the choice; parameters, gradients of
+// parameters, statistics and PLAIN tensors are float32 always.
+typedef enum {
+    FCT_PRECISION_AUTO, // cuda: BF16; others: F32
+    FCT_PRECISION_F32,
+    FCT_PRECISION_TF32, // kept as float32, multiplied with 10 bits
+    FCT_PRECISION_BF16,
+    FCT_PRECISION_FP16 // with loss scaling: device.h
+} fct_precision;
 
 typedef struct {
-    const char *name; // "ref", "cpu"
+    int threads; // 0: as many as OpenMP would take
+    int device;  // of those this process sees
+    fct_precision precision;
+    int is_deterministic;   // no algorithm whose result may differ between two runs; no autotuning
+    int autotune;           // time what the library offers, and keep the fastest
+    const char *plan_cache; // file of the choices; NULL: none
+} fct_backend_spec;
+
+struct fct_device_ops;
+enum { FCT_FUSE_DGRAD_ADD = 1 }; // CONV_BWD_DATA with a
+
+typedef struct {
+    const char *name; // "ref", "cpu", "cuda"
     fct_status (*create)(const fct_backend_spec *spec, fct_backend **out);
     void (*destroy)(fct_backend *b);
 
@@ -155,10 +178,16 @@ typedef struct {
                       fct_slice workspace);
     void (*plan_destroy)(fct_plan *p); // NULL is fine
 
-    fct_status (*vec)(fct_backend *b, fct_vec_op op, const fct_vec_args *args);
-    // sum of squares of n floats in float64, in an order that does not depend on the threads;
-    // NaN or Inf in them shows in the result. Waits for it.
-    fct_status (*sum_squares)(fct_backend *b, fct_slice a, size_t n, double *out);
+    // `count` ranges, one after the other or at once: they must not overlap.
+    fct_status (*vec)(fct_backend *b, fct_vec_op op, const fct_vec_args *args, int count);
+    // The sums of squares of `count` ranges (a[i], n[i] floats) in float64, each in an order that
+    // does not depend on the threads; NaN or Inf in a range shows in its result. Waits for them.
+    fct_status (*sum_squares)(fct_backend *b, const fct_slice *a, const size_t *n, int count,
+                              double *out);
+
+    unsigned fuses;                      // FCT_FUSE_...: what it can do beyond its ops' parts
+    int keeps_apart;                     // 1: outputs never lie in the memory of inputs
+    const struct fct_device_ops *device; // NULL where buffers are host memory
 } fct_backend_ops;
 
 struct fct_backend {
@@ -173,7 +202,9 @@ struct fct_plan {
 
 extern const fct_backend_ops fct_backend_ref, fct_backend_cpu;
 
-// Not collective. The backends of this build; NULL when there is none of that name.
+// Not collective. The backend of that name. `cuda` is a library of its own, loaded when it is first
+// asked for: libfacet_cuda.so beside the program, in ../lib/facet from there, or what the
+// environment's FACET_CUDA_LIBRARY names. NULL when there is none; then fct_fail_text says why.
 const fct_backend_ops *fct_backend_find(const char *name);
 
 int64_t fct_shape_elements(const fct_shape *s); // product of dims, without padding

@@ -4,12 +4,17 @@
 
 #include <string.h>
 
+#include "load_cuda.h"
+
 const fct_backend_ops *fct_backend_find(const char *name)
 {
     static const fct_backend_ops *const backends[] = { &fct_backend_cpu, &fct_backend_ref };
     for (size_t i = 0; i < sizeof backends / sizeof *backends; i++)
         if (name && strcmp(backends[i]->name, name) == 0)
             return backends[i];
+    if (name && strcmp(name, "cuda") == 0)
+        return fct_cuda_library();
+    FCT_FAIL(FCT_E_UNSUPPORTED, "there is no backend '%s'", name ? name : "");
     return NULL;
 }
 

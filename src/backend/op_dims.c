@@ -169,6 +169,8 @@ static fct_status sign_conv(const fct_op_desc *d, signature *s)
     x.layout = ANY_LAYOUT; // pictures are plain
     add_in(s, d->op == FCT_OP_CONV_BWD_DATA ? y : x);
     add_in(s, d->op == FCT_OP_CONV_BWD_WEIGHT ? y : w);
+    if (d->op == FCT_OP_CONV_BWD_DATA && d->attr.conv.add)
+        add_in(s, x);
     if (d->op == FCT_OP_CONV_FWD)
         add_out(s, y);
     else

@@ -38,7 +38,7 @@ static void try_in_place(fct_graph *g, const fct_instr *i, int step, const in_pl
 
 static void share_in_place(fct_graph *g)
 {
-    const size_t n = sizeof in_place / sizeof *in_place;
+    const size_t n = g->backend->ops->keeps_apart ? 0 : sizeof in_place / sizeof *in_place;
     for (int step = 0; step < g->n_instr; step++) {
         const fct_instr *i = &g->instr[step];
         for (size_t r = 0; r < n; r++)

@@ -82,6 +82,7 @@ static void move_backward(fct_graph *g, fct_node at, fct_op op)
 {
     fct_node_info *n = &g->node[at];
     fct_instr *i = fct_instr_add(g, op, at);
+    i->desc.attr.move.is_gradient = 1;
     fct_instr_in(g, i, FCT_REF_VALUE, n->grad);
     fct_grad_contribute(g, n->in[0], fct_instr_new(g, i, g->node[n->in[0]].shape));
 }

@@ -132,8 +132,7 @@ static void conv_forward(fct_graph *g, fct_node at)
 // The weight's gradient first: after it the input's values are free, often for their own gradient.
 static void conv_backward(fct_graph *g, fct_node at)
 {
-    fct_node_info *n = &g->node[at];
-    const fct_node_info *x = &g->node[n->in[0]];
+    fct_node_info *n = &g->node[at], *x = &g->node[n->in[0]];
     fct_instr *i = conv_instr(g, FCT_OP_CONV_BWD_WEIGHT, at);
     fct_instr_in(g, i, FCT_REF_VALUE, x->value);
     fct_instr_in(g, i, FCT_REF_VALUE, n->grad);
@@ -142,6 +141,11 @@ static void conv_backward(fct_graph *g, fct_node at)
         i = conv_instr(g, FCT_OP_CONV_BWD_DATA, at);
         fct_instr_in(g, i, FCT_REF_VALUE, n->grad);
         fct_instr_in(g, i, FCT_REF_WEIGHT, n->param[0]);
+        if (x->grad >= 0 && g->backend->ops->fuses & FCT_FUSE_DGRAD_ADD) {
+            i->desc.attr.conv.add = 1;
+            fct_instr_in(g, i, FCT_REF_VALUE, x->grad);
+            x->grad = -1; // it is part of what comes now
+        }
         fct_grad_contribute(g, n->in[0], fct_instr_new(g, i, x->shape));
     }
 }

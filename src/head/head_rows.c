@@ -255,8 +255,8 @@ fct_status fct_head_norm(const fct_head *h, double *square)
     if (!h->spec.is_sharded)
         return FCT_OK;
     const fct_slice all = { fct_params_grads(h->rows.params), 0 };
-    return h->ops->sum_squares(h->spec.backend, all,
-                               fct_params_bytes(h->rows.params) / sizeof(float), square);
+    const size_t n = fct_params_bytes(h->rows.params) / sizeof(float);
+    return h->ops->sum_squares(h->spec.backend, &all, &n, 1, square);
 }
 
 fct_status fct_head_update(fct_head *h, double learning_rate, double norm)

@@ -125,7 +125,7 @@ static fct_status vec(const fct_head *h, fct_vec_op op, fct_buffer *to, fct_buff
                                 .a = { to, 0 },
                                 .b = { from, 0 },
                                 .s0 = (float)s0 };
-    return h->ops->vec(h->spec.backend, op, &args);
+    return h->ops->vec(h->spec.backend, op, &args, 1);
 }
 
 // The sharded gradient of a step with several parts; a replicated one is the network's to add up.

@@ -138,7 +138,8 @@ void fct_optim_destroy(fct_optim *o)
 static fct_status sum_squares(const fct_optim *o, size_t offset, size_t bytes, double *out)
 {
     const fct_slice slice = { fct_params_grads(o->params), offset };
-    return o->backend->ops->sum_squares(o->backend, slice, bytes / sizeof(float), out);
+    const size_t n = bytes / sizeof(float);
+    return o->backend->ops->sum_squares(o->backend, &slice, &n, 1, out);
 }
 
 // Over trained parameters; statistics only must be finite.
@@ -187,7 +188,7 @@ static fct_status step_stat(const fct_optim *o, const range *r)
                                 .a = at(fct_params_weights(o->params), r->offset),
                                 .b = at(fct_params_grads(o->params), r->offset),
                                 .s0 = (float)o->spec.stat_momentum };
-    return o->backend->ops->vec(o->backend, FCT_VEC_LERP, &args);
+    return o->backend->ops->vec(o->backend, FCT_VEC_LERP, &args, 1);
 }
 
 static fct_status step_range(const fct_optim *o, const range *r, double rate, double scale)
@@ -203,7 +204,7 @@ static fct_status step_range(const fct_optim *o, const range *r, double rate, do
     if (!s->is_adamw) {
         args.s1 = (float)s->momentum;
         args.nesterov = s->nesterov;
-        return o->backend->ops->vec(o->backend, FCT_VEC_SGD, &args);
+        return o->backend->ops->vec(o->backend, FCT_VEC_SGD, &args, 1);
     }
     const double t = (double)(o->steps + 1 - r->since);
     args.d = at(o->state[1], r->offset);
@@ -212,7 +213,7 @@ static fct_status step_range(const fct_optim *o, const range *r, double rate, do
     args.eps = (float)s->eps;
     args.correct1 = 1 - pow(s->beta1, t);
     args.correct2 = 1 - pow(s->beta2, t);
-    return o->backend->ops->vec(o->backend, FCT_VEC_ADAMW, &args);
+    return o->backend->ops->vec(o->backend, FCT_VEC_ADAMW, &args, 1);
 }
 
 static fct_status vec_whole(const fct_optim *o, fct_vec_op op, float s0)
@@ -221,7 +222,7 @@ static fct_status vec_whole(const fct_optim *o, fct_vec_op op, float s0)
                                 .a = at(o->state[o->n_moments], 0),
                                 .b = at(fct_params_weights(o->params), 0),
                                 .s0 = s0 };
-    return o->backend->ops->vec(o->backend, op, &args);
+    return o->backend->ops->vec(o->backend, op, &args, 1);
 }
 
 static fct_status step_ema(const fct_optim *o)
@@ -268,7 +269,7 @@ fct_buffer *fct_optim_state(const fct_optim *o, int i, const char **name)
 static fct_status copy(const fct_optim *o, fct_slice to, fct_slice from, size_t n)
 {
     const fct_vec_args args = { .n = n, .a = to, .b = from };
-    return o->backend->ops->vec(o->backend, FCT_VEC_COPY, &args);
+    return o->backend->ops->vec(o->backend, FCT_VEC_COPY, &args, 1);
 }
 
 fct_status fct_optim_swap_ema(fct_optim *o)

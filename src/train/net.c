@@ -104,9 +104,8 @@ static fct_status build(fct_net *n)
     const char *name = strcmp(n->spec.backend, "auto") ? n->spec.backend : "cpu";
     const fct_backend_ops *ops = fct_backend_find(name);
     if (!ops)
-        return FCT_FAIL(FCT_E_UNSUPPORTED, "this build has no backend '%s'", name);
-    fct_backend_spec bs = { .threads = n->spec.threads,
-                            .local_rank = fct_comm_local_rank(n->spec.comm) };
+        return FCT_E_UNSUPPORTED; // the text is set
+    fct_backend_spec bs = { .threads = n->spec.threads };
     FCT_TRY(ops->create(&bs, &n->backend));
     FCT_TRY(fct_params_create(n->backend, &n->params));
     FCT_TRY(fct_arena_create(n->backend, &n->arena));

@@ -41,7 +41,7 @@ fct_status fct_part_vec(fct_trainer *t, fct_vec_op op, fct_buffer *to, fct_buffe
                        .a = { to, 0 },
                        .b = { from, 0 },
                        .s0 = (float)factor };
-    return b->ops->vec(b, op, &a);
+    return b->ops->vec(b, op, &a, 1);
 }
 
 static fct_status forward(fct_graph *g, const fct_batch *b, const fct_graph_hooks *hooks)

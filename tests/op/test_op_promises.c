@@ -203,7 +203,7 @@ static void run_range(fct_backend *b, fct_vec_op op, size_t n, int nesterov, flo
     }
     fct_vec_args args = range_args(m, n);
     args.nesterov = nesterov;
-    assert_int_equal(b->ops->vec(b, op, &args), FCT_OK);
+    assert_int_equal(b->ops->vec(b, op, &args, 1), FCT_OK);
     for (int i = 0; i < 4; i++) {
         memcpy(out + (size_t)i * floats, b->ops->host_ptr(m[i]), floats * sizeof(float));
         b->ops->release(b, m[i]);
@@ -238,19 +238,20 @@ static void test_sum_of_squares_is_exact_and_shows_nan(void **state)
     float *v = p->cpu->ops->host_ptr(m);
     fct_case_fill(v, RANGE, -1, 1, 1);
     fct_slice slice = { .buffer = m };
-    p->judge->ops->sum_squares(p->judge, slice, RANGE, &expected);
+    const size_t all = RANGE, three = 3;
+    p->judge->ops->sum_squares(p->judge, &slice, &all, 1, &expected);
     for (int i = 0; i < 3; i++) {
         omp_set_num_threads(i + 1);
-        p->cpu->ops->sum_squares(p->cpu, slice, RANGE, &found[i]);
+        p->cpu->ops->sum_squares(p->cpu, &slice, &all, 1, &found[i]);
         assert_true(found[i] == found[0]);
     }
     omp_set_num_threads(2);
     assert_true(fabs(found[0] - expected) <= 1e-12 * expected);
-    p->cpu->ops->sum_squares(p->cpu, slice, 3, &found[0]);
-    p->judge->ops->sum_squares(p->judge, slice, 3, &expected);
+    p->cpu->ops->sum_squares(p->cpu, &slice, &three, 1, &found[0]);
+    p->judge->ops->sum_squares(p->judge, &slice, &three, 1, &expected);
     assert_true(fabs(found[0] - expected) <= 1e-12 * expected);
     v[RANGE - 1] = NAN;
-    p->cpu->ops->sum_squares(p->cpu, slice, RANGE, &found[0]);
+    p->cpu->ops->sum_squares(p->cpu, &slice, &all, 1, &found[0]);
     assert_true(isnan(found[0]));
     p->cpu->ops->release(p->cpu, m);
 }

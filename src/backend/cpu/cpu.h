@@ -51,8 +51,9 @@ fct_status fct_cpu_download(fct_backend *b, void *dst, fct_tensor src);
 // A filter with this few input channels (a picture's) keeps them unblocked: Oihw16o.
 int fct_cpu_filter_is_thin(int64_t channels);
 
-fct_status fct_cpu_vec(fct_backend *b, fct_vec_op op, const fct_vec_args *args);
-fct_status fct_cpu_sum_squares(fct_backend *b, fct_slice a, size_t n, double *out);
+fct_status fct_cpu_vec(fct_backend *b, fct_vec_op op, const fct_vec_args *args, int count);
+fct_status fct_cpu_sum_squares(fct_backend *b, const fct_slice *a, const size_t *n, int count,
+                               double *out);
 
 // Part `i` of `parts` of n things, begins and ends on a multiple of `unit` (but for the last).
 typedef struct {

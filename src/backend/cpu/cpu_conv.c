@@ -124,6 +124,8 @@ static fct_status build(fct_cpu *b, conv_state *st, const fct_conv_dims *v,
 
 static fct_status conv_prepare(fct_cpu *b, fct_cpu_plan *p)
 {
+    if (p->base.desc.attr.conv.add)
+        return FCT_E_UNSUPPORTED;
     fct_conv_dims v = fct_op_conv_dims(&p->base.desc);
     dnnl_primitive_desc_t pd;
     conv_state *st = p->state = calloc(1, sizeof *st);

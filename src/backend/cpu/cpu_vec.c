@@ -103,11 +103,10 @@ static void vec_baseline(fct_vec_op op, const fct_vec_args *v, operands o, size_
     vec(op, v, o, begin, end);
 }
 
-fct_status fct_cpu_vec(fct_backend *backend, fct_vec_op op, const fct_vec_args *v)
+static void vec_range(fct_cpu_isa isa, fct_vec_op op, const fct_vec_args *v)
 {
     static void (*const run[])(fct_vec_op, const fct_vec_args *, operands, size_t,
                                size_t) = { vec_baseline, vec_avx2, vec_avx512 };
-    fct_cpu_isa isa = ((fct_cpu *)backend)->isa;
     operands o = { fct_host_slice(v->a), fct_host_slice(v->c), fct_host_slice(v->d),
                    fct_host_slice(v->b) };
 #pragma omp parallel if (v->n > SERIAL_FLOATS)
@@ -116,6 +115,12 @@ fct_status fct_cpu_vec(fct_backend *backend, fct_vec_op op, const fct_vec_args *
                                        (size_t)omp_get_num_threads());
         run[isa](op, v, o, r.begin, r.end);
     }
+}
+
+fct_status fct_cpu_vec(fct_backend *backend, fct_vec_op op, const fct_vec_args *args, int count)
+{
+    for (int i = 0; i < count; i++)
+        vec_range(((fct_cpu *)backend)->isa, op, &args[i]);
     return FCT_OK;
 }
 
@@ -150,20 +155,25 @@ static double squares_baseline(const float *v, size_t n)
     return squares(v, n);
 }
 
-fct_status fct_cpu_sum_squares(fct_backend *backend, fct_slice a, size_t n, double *out)
+static double sum_range(fct_cpu_isa isa, const float *v, size_t n)
 {
     static double (*const run[])(const float *, size_t) = { squares_baseline, squares_avx2,
                                                             squares_avx512 };
-    fct_cpu_isa isa = ((fct_cpu *)backend)->isa;
-    const float *v = fct_host_slice(a);
-    double part[SQUARE_PARTS];
+    double part[SQUARE_PARTS], total = 0;
 #pragma omp parallel for schedule(static) if (n > SERIAL_FLOATS)
     for (size_t i = 0; i < SQUARE_PARTS; i++) {
         fct_cpu_range r = fct_cpu_part(n, FLOATS_PER_LINE, i, SQUARE_PARTS);
         part[i] = run[isa](v + r.begin, r.end - r.begin);
     }
-    *out = 0;
     for (size_t i = 0; i < SQUARE_PARTS; i++)
-        *out += part[i];
+        total += part[i];
+    return total;
+}
+
+fct_status fct_cpu_sum_squares(fct_backend *backend, const fct_slice *a, const size_t *n, int count,
+                               double *out)
+{
+    for (int i = 0; i < count; i++)
+        out[i] = sum_range(((fct_cpu *)backend)->isa, fct_host_slice(a[i]), n[i]);
     return FCT_OK;
 }

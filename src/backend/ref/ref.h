@@ -29,7 +29,8 @@ void fct_ref_copy(const fct_op_desc *d, const fct_tensor *in, const fct_tensor *
 void fct_ref_add(const fct_op_desc *d, const fct_tensor *in, const fct_tensor *out);
 void fct_ref_normalize(const fct_op_desc *d, const fct_tensor *in, const fct_tensor *out);
 
-fct_status fct_ref_vec(fct_backend *b, fct_vec_op op, const fct_vec_args *args);
-fct_status fct_ref_sum_squares(fct_backend *b, fct_slice a, size_t n, double *out);
+fct_status fct_ref_vec(fct_backend *b, fct_vec_op op, const fct_vec_args *args, int count);
+fct_status fct_ref_sum_squares(fct_backend *b, const fct_slice *a, const size_t *n, int count,
+                               double *out);
 
 #endif

@@ -116,4 +116,5 @@ const fct_backend_ops fct_backend_ref = {
     .plan_destroy = ref_plan_destroy,
     .vec = fct_ref_vec,
     .sum_squares = fct_ref_sum_squares,
+    .fuses = FCT_FUSE_DGRAD_ADD,
 };

@@ -69,13 +69,17 @@ void fct_ref_conv_bwd_data(const fct_op_desc *d, const fct_tensor *in, const fct
 {
     fct_conv_dims v = fct_op_conv_dims(d);
     const float *dy = fct_host_at(&in[0]), *w = fct_host_at(&in[1]);
+    const float *a = d->attr.conv.add ? fct_host_at(&in[2]) : NULL;
     float *dx = fct_host_at(&out[0]);
 #pragma omp parallel for collapse(2)
     for (int64_t n = 0; n < v.n; n++)
         for (int64_t c = 0; c < v.c; c++)
             for (int64_t h = 0; h < v.h; h++)
-                for (int64_t i = 0; i < v.w; i++)
-                    dx[at4(n, c, v.c, h, v.h, i, v.w)] = (float)scatter_sum(&v, dy, w, n, c, h, i);
+                for (int64_t i = 0; i < v.w; i++) {
+                    const int64_t at = at4(n, c, v.c, h, v.h, i, v.w);
+                    const double more = a ? (double)a[at] : 0;
+                    dx[at] = (float)(scatter_sum(&v, dy, w, n, c, h, i) + more);
+                }
 }
 
 // One weight's gradient: every place where the tap (r, s) met the picture.

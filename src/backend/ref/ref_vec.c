@@ -78,9 +78,8 @@ static double simple(fct_vec_op op, double s0, double a, double b)
     }
 }
 
-fct_status fct_ref_vec(fct_backend *backend, fct_vec_op op, const fct_vec_args *v)
+static void vec_range(fct_vec_op op, const fct_vec_args *v)
 {
-    (void)backend;
     float *a = fct_host_slice(v->a);
     const float *b = fct_host_slice(v->b);
     if (op == FCT_VEC_SGD) {
@@ -93,15 +92,25 @@ fct_status fct_ref_vec(fct_backend *backend, fct_vec_op op, const fct_vec_args *
             a[i] = (float)simple(op, (double)v->s0, (double)a[i], other);
         }
     }
+}
+
+fct_status fct_ref_vec(fct_backend *backend, fct_vec_op op, const fct_vec_args *args, int count)
+{
+    (void)backend;
+    for (int i = 0; i < count; i++)
+        vec_range(op, &args[i]);
     return FCT_OK;
 }
 
-fct_status fct_ref_sum_squares(fct_backend *backend, fct_slice a, size_t n, double *out)
+fct_status fct_ref_sum_squares(fct_backend *backend, const fct_slice *a, const size_t *n, int count,
+                               double *out)
 {
     (void)backend;
-    const float *v = fct_host_slice(a);
-    *out = 0;
-    for (size_t i = 0; i < n; i++)
-        *out += (double)v[i] * (double)v[i];
+    for (int k = 0; k < count; k++) {
+        const float *v = fct_host_slice(a[k]);
+        out[k] = 0;
+        for (size_t i = 0; i < n[k]; i++)
+            out[k] += (double)v[i] * (double)v[i];
+    }
     return FCT_OK;
 }

@@ -11,6 +11,7 @@
 #define FACET_HEAD_H
 
 #include "checkpoint.h"
+#include "comm_device.h"
 #include "margin.h"
 #include "optim.h"
 
@@ -18,6 +19,7 @@ typedef struct fct_head fct_head;
 
 typedef struct {
     fct_comm *comm;
+    fct_comm_device *links; // between the ranks' devices; NULL: none, or one rank
     fct_backend *backend;
     int64_t classes; // C
     int centres;     // K; a class's cosine is the largest of its centres' (Deng et al., ECCV 2020)
@@ -77,6 +79,17 @@ fct_status fct_head_train(fct_head *h, const fct_head_step *step, int64_t rows,
 // the largest cosine, loss (N) the softmax loss, NaN where the label is -1 or beyond the classes.
 fct_status fct_head_predict(fct_head *h, int64_t rows, const float *embedding, const int64_t *label,
                             int64_t *nearest, double *loss);
+
+// On a device (device.h), in the place of fct_head_train: all operands lie there and nothing waits.
+// embedding, dembedding F32 (N, E); label int64 (N); scalars F64 (3): denominator, factor and
+// margin share, which are taken from there instead of from `step`; sums F64 (6) in the order of
+// fct_head_sums, added to.
+fct_status fct_head_train_device(fct_head *h, const fct_head_step *step, int64_t rows,
+                                 fct_slice embedding, fct_slice label, fct_slice scalars,
+                                 fct_slice dembedding, fct_slice sums);
+// Not collective. Whether that may be recorded and replayed: not with sampled classes or triplets,
+// nor where ranks exchange through the host.
+int fct_head_is_recordable(const fct_head *h);
 
 // ---- sharded only; replicated: nothing happens
 // Not collective. Squared norm of this rank's slice of the gradient: add over ranks and to the

@@ -11,13 +11,13 @@ own() { # own HEADERS WHERE: extended regular expressions
 $found"
 }
 
-own 'mpi\.h' '^cluster/|^tests/(mpi|bench)/'
-own 'nccl\.h' '^cluster/'
+own 'mpi\.h' '^cluster/|^tests/(mpi|bench|standin)/'
+own 'nccl\.h' '^cluster/|^tests/standin/'
 own 'hwloc\.h' '^cluster/topology|^tests/unit/test_topology'
 own 'hdf5(_hl)?\.h' '^datasets/|^cluster/checkpoint|^tests/'
 own 'libconfig\.h' '^src/config/'
 own 'dnnl[a-z_]*\.h' '^src/backend/cpu/|^tests/bench/'
-own '(cuda|cudnn|cublas)[a-zA-Z_]*\.h' '^src/backend/cuda/|^cluster/comm_nccl'
+own '(cuda|cudnn|cublas)[a-zA-Z_]*\.h' '^src/backend/cuda/|^cluster/comm_nccl|^tests/(standin|gpu)/'
 own '(turbojpeg|jpeglib|spng|png|exif-[a-z]+|cairo|stb_[a-z_]+)\.h' '^datasets/'
 own 'jansson\.h' '^datasets/|^src/train/manifest\.c'
 

@@ -93,8 +93,8 @@ endfunction()
 
 # CUDA C as C++ for the host (tests/standin): what it was written for is the device.
 function(fct_set_standin_flags target)
-  target_compile_options(${target} INTERFACE -Wall -Wextra -Wshadow -Wno-unknown-pragmas
-    "$<$<COMPILE_LANGUAGE:C>:SHELL:-Wconversion -Wpedantic -Wstrict-prototypes -Wmissing-prototypes>"
+  target_compile_options(${target} INTERFACE -Wall -Wextra -Wno-unknown-pragmas
+    "$<$<COMPILE_LANGUAGE:C>:SHELL:-Wshadow -Wconversion -Wpedantic -Wstrict-prototypes -Wmissing-prototypes>"
     -O2 -fno-math-errno -fno-trapping-math -ffp-contract=off)
   target_compile_definitions(${target} INTERFACE _GNU_SOURCE FACET_VERSION="${PROJECT_VERSION}")
   if(FACET_WERROR)

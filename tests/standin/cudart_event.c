@@ -32,6 +32,7 @@ static cudaError_t create(cudaEvent_t *out, unsigned flags)
     if (!e)
         return cudaErrorMemoryAllocation;
     e->flags = flags;
+    e->refs = 1;
     *out = e;
     return cudaSuccess;
 }
@@ -55,12 +56,20 @@ static void forget(cudaEvent_t e)
     e->capture = 0;
 }
 
+static void drop_event(void *arg)
+{
+    cudaEvent_t e = arg;
+    if (--e->refs)
+        return;
+    forget(e);
+    free(e);
+}
+
 static cudaError_t destroy(cudaEvent_t e)
 {
     if (!e)
         return cudaErrorInvalidResourceHandle;
-    forget(e);
-    free(e);
+    drop_event(e);
     return cudaSuccess;
 }
 
@@ -99,10 +108,44 @@ cudaError_t cudaEventRecord(cudaEvent_t e, cudaStream_t stream)
     return FCT_STANDIN_API(cudaEventRecord, record(e, stream));
 }
 
+// ---- an event that a graph records anew at every launch
+static int record_node(void *arg)
+{
+    const cudaEvent_t e = arg;
+    return e->moment ? set_moment(e->moment) : 1;
+}
+
+static void launched(void *arg, cudaStream_t on, uint64_t until)
+{
+    cudaEvent_t e = arg;
+    forget(e);
+    e->moment = calloc(1, sizeof *e->moment);
+    if (!e->moment)
+        abort();
+    e->moment->refs = 1;
+    e->on = on;
+    e->until = until;
+}
+
+static cudaError_t record_external(cudaEvent_t e, cudaStream_t stream)
+{
+    const cudaStream_t s = fct_standin_stream(stream);
+    if (!e || !s)
+        return cudaErrorInvalidResourceHandle;
+    if (!s->capture)
+        return cudaErrorInvalidValue;
+    e->refs++;
+    const cudaError_t error = fct_standin_append(s, record_node, e, drop_event);
+    if (error == cudaSuccess)
+        s->capture->graph->node[s->capture->graph->n - 1].launched = launched;
+    return error;
+}
+
 cudaError_t cudaEventRecordWithFlags(cudaEvent_t e, cudaStream_t stream, unsigned flags)
 {
-    return FCT_STANDIN_API(cudaEventRecordWithFlags,
-                           flags == 0 ? record(e, stream) : cudaErrorNotSupported);
+    return FCT_STANDIN_API(cudaEventRecordWithFlags, flags == cudaEventRecordExternal
+                                                         ? record_external(e, stream)
+                                                         : record(e, stream));
 }
 
 // A stream under capture can wait for what that capture recorded, and for nothing else.

@@ -144,6 +144,9 @@ static cudaError_t start_launch(cudaGraphExec_t exec, cudaStream_t stream)
     const cudaError_t error = fct_standin_append(s, step_launch, l, end_launch);
     exec->on = s;
     exec->until = s->put;
+    for (int i = 0; i < exec->graph->n; i++)
+        if (exec->graph->node[i].launched)
+            exec->graph->node[i].launched(exec->graph->node[i].arg, s, s->put);
     return error;
 }
 

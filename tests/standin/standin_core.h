@@ -36,6 +36,7 @@ typedef struct {
     fct_standin_work work;
     void *arg;
     void (*done)(void *arg);
+    void (*launched)(void *arg, cudaStream_t on, uint64_t until); // NULL is fine
     fct_standin_set before;
 } fct_standin_node;
 struct CUgraph_st { // shared by what was instantiated from it
@@ -86,6 +87,7 @@ struct CUstream_st {
 };
 struct CUevent_st {
     unsigned flags;
+    int refs;        // the owner, nodes that record it
     cudaStream_t on; // NULL: never recorded; done when `on` is past `until`
     uint64_t until;
     struct fct_standin_moment *moment;

@@ -41,8 +41,8 @@ cp -a "$work/all/usr/bin/mpirun.openmpi" "$work/all/usr/bin/orterun" "$work/all/
 ln -sf orterun "$folder/usr/bin/mpirun"
 rm -rf "$folder/$lib/openmpi/include" "$folder/$lib/openmpi/lib/"*.a
 find "$build" "$folder/usr/bin" "$folder/$lib/openmpi" "$folder/$lib/pmix2" -type f \
-    \( -perm -u+x -o -name '*.so*' \) |
-    LD_LIBRARY_PATH=$search xargs -r ldd 2>/dev/null | awk -v all="$work/all/" 'index($3, all) == 1 {print $3}' |
+    \( -perm -u+x -o -name '*.so*' \) -print0 |
+    LD_LIBRARY_PATH=$search xargs -0 -r ldd 2>/dev/null | awk -v all="$work/all/" 'index($3, all) == 1 {print $3}' |
     sort -u >"$work/loaded"
 while read -r path; do
     cp -aL "$path" "$folder/$lib/$(basename "$path")"

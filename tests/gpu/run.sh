@@ -49,12 +49,12 @@ fi
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1
 export OMPI_MCA_btl=self,vader OMPI_MCA_hwloc_base_binding_policy=none
 if [ ! -x "$build/facet" ]; then
-    cmake -S "$source" -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Release -DFACET_CUDA=ON \
-        -DFACET_CUDA_ARCHITECTURES=native >"/tmp/facet-gpu-build.log" 2>&1 &&
-        cmake --build "$build" --parallel >>"/tmp/facet-gpu-build.log" 2>&1 || {
-        tail -30 /tmp/facet-gpu-build.log
+    mkdir -p "$build"
+    if ! { cmake -S "$source" -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Release -DFACET_CUDA=ON \
+        -DFACET_CUDA_ARCHITECTURES=native && cmake --build "$build" --parallel; } >"$build/build.log" 2>&1; then
+        tail -30 "$build/build.log"
         exit 1
-    }
+    fi
 fi
 build=$(cd "$build" && pwd)
 out=${out:-$build/gpu}
@@ -95,8 +95,9 @@ shapes() { # the lists of layers to test
 }
 
 part_device() {
-    try device 60 sh -c 'nvidia-smi; "$FACET" --version'
-    sed 's/^/    /' "$out/device.log" | tail -12
+    try device 60 nvidia-smi
+    sed 's/^/    /' "$out/device.log" | head -16
+    "$FACET" --version
 }
 
 part_ops() {

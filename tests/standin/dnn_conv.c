@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "dnn.h"
+#include "dnn_standin.h"
 
 enum { CHUNK = 128, OUTER_ROWS = 64 };
 

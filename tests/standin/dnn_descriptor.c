@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "dnn.h"
+#include "dnn_standin.h"
 
 enum { DESCRIPTOR = 0x50d0de5c, HANDLE = 0x50d0a11d, LAST = 256 };
 

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "dnn.h"
+#include "dnn_standin.h"
 #include "standin.h"
 
 typedef struct {

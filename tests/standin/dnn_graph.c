@@ -3,7 +3,7 @@
 // are made before they are used.
 #include <string.h>
 
-#include "dnn.h"
+#include "dnn_standin.h"
 
 // Which attributes of an operation are tensors that it reads (low bit 0) or writes.
 typedef struct {

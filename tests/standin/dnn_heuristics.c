@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "dnn.h"
+#include "dnn_standin.h"
 
 enum { KIB = 1024, MIB = 1024 * 1024, KNOB = CUDNN_KNOB_TYPE_TILE_SIZE };
 

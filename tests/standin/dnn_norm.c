@@ -3,7 +3,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "dnn.h"
+#include "dnn_standin.h"
 
 // Sums over rows of a product: out[c] = sum (x[c] - at[c]) * (y[c] - from[c]); NULL: 1, and 0.
 static void sum_columns(int64_t rows, int64_t channels, const float *x, const double *at,

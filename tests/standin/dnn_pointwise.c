@@ -2,7 +2,7 @@
 // Element-wise operations; an operand of one element in a dimension stands for all there.
 #include <math.h>
 
-#include "dnn.h"
+#include "dnn_standin.h"
 
 typedef struct {
     const float *v;

@@ -3,7 +3,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "dnn.h"
+#include "dnn_standin.h"
 
 typedef struct {
     int mode;

@@ -4,7 +4,7 @@
 // asked for has none.
 #include <string.h>
 
-#include "dnn.h"
+#include "dnn_standin.h"
 
 enum { MOST = 16 };
 
@@ -85,6 +85,11 @@ static int is_elementwise(const char *word)
     return word[strspn(word, "+*-rR>i")] == 0;
 }
 
+static int is_vector(const dnn_tensor *t)
+{
+    return t->dim[0] == 1 && t->dim[2] * t->dim[3] == 1;
+}
+
 // The type in which activations are kept: the first real tensor with an extent in H, W or N.
 static cudnnDataType_t kept_type(dnn_descriptor *const *op, int64_t n)
 {
@@ -92,8 +97,7 @@ static cudnnDataType_t kept_type(dnn_descriptor *const *op, int64_t n)
         const dnn_operands o = dnn_operands_of(op[i]);
         for (int k = 0; k < o.ins; k++) {
             const dnn_tensor t = dnn_tensor_of(o.in[k]);
-            const int is_vector = t.dim[0] == 1 && t.dim[2] * t.dim[3] == 1;
-            if (!t.is_virtual && !is_vector && t.type != CUDNN_DATA_BOOLEAN &&
+            if (!t.is_virtual && !is_vector(&t) && t.type != CUDNN_DATA_BOOLEAN &&
                 t.type != CUDNN_DATA_INT8)
                 return t.type;
         }
@@ -107,32 +111,44 @@ static int is_float(const dnn_tensor *t)
            t->type == CUDNN_DATA_BFLOAT16;
 }
 
-static int takes_tensor(const pattern *p, const dnn_tensor *t, cudnnDataType_t kept)
+static int takes_place(const dnn_tensor *t)
 {
-    const int is_vector = t->dim[0] == 1 && t->dim[2] * t->dim[3] == 1;
     if (!dnn_is_nhwc(t)) {
         dnn_fail(CUDNN_STATUS_NOT_SUPPORTED, "tensor %d does not lie NHWC", (int)t->uid);
         return 0;
     }
-    if (t->alignment < 16 && !t->is_virtual && !t->is_by_value && !is_vector) {
+    if (t->alignment < 16 && !t->is_virtual && !t->is_by_value && !is_vector(t)) {
         dnn_fail(CUDNN_STATUS_NOT_SUPPORTED, "tensor %d: no engine for alignment %d", (int)t->uid,
                  (int)t->alignment);
         return 0;
     }
+    return 1;
+}
+
+static int takes_type(const pattern *p, const dnn_tensor *t, cudnnDataType_t kept)
+{
     if (!is_float(t) || t->is_by_value)
         return 1;
-    if (is_vector) {
-        if (!p->float_stat || t->type == CUDNN_DATA_FLOAT || strchr(p->word, 'b'))
-            return 1;
-    } else if (t->is_virtual) {
-        if (t->type == kept || (t->type == CUDNN_DATA_FLOAT && !p->kept_only))
-            return 1;
-    } else if (t->type == kept) {
-        return 1;
+    if (is_vector(t))
+        return !p->float_stat || t->type == CUDNN_DATA_FLOAT || strchr(p->word, 'b');
+    return t->type == kept || (t->is_virtual && t->type == CUDNN_DATA_FLOAT && !p->kept_only);
+}
+
+static int takes_tensors(const pattern *p, const dnn_descriptor *op, cudnnDataType_t kept)
+{
+    const dnn_operands o = dnn_operands_of(op);
+    for (int k = 0; k < o.ins + o.outs; k++) {
+        const dnn_tensor t = dnn_tensor_of(k < o.ins ? o.in[k] : o.out[k - o.ins]);
+        if (!takes_place(&t))
+            return 0;
+        if (!takes_type(p, &t, kept)) {
+            dnn_fail(CUDNN_STATUS_NOT_SUPPORTED,
+                     "graph %s: no engine takes tensor %d as type %d, kept %d", p->word, (int)t.uid,
+                     (int)t.type, (int)kept);
+            return 0;
+        }
     }
-    dnn_fail(CUDNN_STATUS_NOT_SUPPORTED, "graph %s: no engine takes tensor %d as type %d, kept %d",
-             p->word, (int)t->uid, (int)t->type, (int)kept);
-    return 0;
+    return 1;
 }
 
 // What norm's backward takes must be of the kept type, even where values before it are wider.
@@ -154,32 +170,31 @@ static int mask_is_of_output(dnn_descriptor *const *op, const char *word)
     return !dnn_tensor_of(o.in[0]).is_virtual;
 }
 
+static const pattern *pattern_of(const char *word)
+{
+    for (size_t i = 0; i < sizeof patterns / sizeof *patterns; i++)
+        if (strcmp(patterns[i].word, word) == 0)
+            return &patterns[i];
+    return NULL;
+}
+
 dnn_kind dnn_graph_kind(const dnn_descriptor *graph)
 {
     const dnn_attribute *ops = dnn_attribute_of(graph, CUDNN_ATTR_OPERATIONGRAPH_OPS);
     dnn_descriptor *const *op = ops->elements;
     char word[MOST + 1] = "";
-    const pattern elementwise = { word, DNN_FUSED, 0, 0, 0 }, *p = NULL;
     for (int64_t i = 0; i < ops->count && i < MOST; i++)
         word[i] = letter_of(op[i]);
-    for (size_t i = 0; i < sizeof patterns / sizeof *patterns; i++)
-        if (strcmp(patterns[i].word, word) == 0)
-            p = &patterns[i];
-    if (!p && is_elementwise(word))
-        p = &elementwise;
+    const pattern elementwise = { word, DNN_FUSED, 0, 0, 0 };
+    const pattern *p = is_elementwise(word) ? &elementwise : pattern_of(word);
     const cudnnDataType_t kept = kept_type(op, ops->count);
     if (!p || (p->half_only && kept != CUDNN_DATA_HALF) || !mask_is_of_output(op, word) ||
         !gradient_is_kept(op, word, kept)) {
         dnn_fail(CUDNN_STATUS_NOT_SUPPORTED_GRAPH_PATTERN, "graph %s: no engine", word);
         return DNN_NONE;
     }
-    for (int64_t i = 0; i < ops->count; i++) {
-        const dnn_operands o = dnn_operands_of(op[i]);
-        for (int k = 0; k < o.ins + o.outs; k++) {
-            const dnn_tensor t = dnn_tensor_of(k < o.ins ? o.in[k] : o.out[k - o.ins]);
-            if (!takes_tensor(p, &t, kept))
-                return DNN_NONE;
-        }
-    }
+    for (int64_t i = 0; i < ops->count; i++)
+        if (!takes_tensors(p, op[i], kept))
+            return DNN_NONE;
     return p->kind;
 }

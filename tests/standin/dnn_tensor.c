@@ -4,7 +4,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "dnn.h"
+#include "dnn_standin.h"
 
 dnn_tensor dnn_tensor_of(const dnn_descriptor *d)
 {

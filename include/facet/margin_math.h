@@ -53,8 +53,8 @@ FCT_MATH float fct_margin_apply(const fct_margin *m, float cosine, float *slope)
 {
     const float edge = 1.0F - 1e-6F;
     const float c = cosine > edge ? edge : cosine < -edge ? -edge : cosine; // NaN stays
-    const float value =
-        m->is_reflected ? fct_margin_multiply_angle(m, c, slope) : fct_margin_add_angle(m, c, slope);
+    const float value = m->is_reflected ? fct_margin_multiply_angle(m, c, slope)
+                                        : fct_margin_add_angle(m, c, slope);
     *slope *= m->scale;
     return m->scale * (value - m->m3);
 }

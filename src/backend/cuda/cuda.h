@@ -33,6 +33,7 @@ typedef struct {
         *loss_scale; // on the device: [0] the scale of activation gradients, [1] its inverse
     fct_cuda_dnn *dnn;
     fct_cuda_blas *blas;
+    struct fct_cuda_core *core; // cuda_core.h
 } fct_cuda;
 
 // A buffer that a convolution takes weights from has a low copy: the same floats in the kept type,

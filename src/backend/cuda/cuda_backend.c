@@ -183,6 +183,7 @@ static const fct_device_ops device_ops = {
     .elapsed = fct_cuda_elapsed,
     .set_loss_scale = fct_cuda_set_loss_scale,
     .losses = &fct_cuda_losses,
+    .head = &fct_cuda_head,
 };
 
 const fct_backend_ops fct_cuda_table = {

@@ -93,6 +93,7 @@ typedef struct {
     fct_node node;
     int grad;       // value that write_grad fills, -1 when nothing below trains
     int is_written; // since the last forward
+    int is_on_device; // somebody writes it there, behind our back
 } fct_graph_out;
 
 enum { FCT_GRAPH_OUTPUTS = 8 };

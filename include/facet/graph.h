@@ -97,8 +97,9 @@ fct_status fct_graph_write_grad(fct_graph *g, const char *output, const float *g
 // Every output's gradient must have been written. Overwrites the gradient buffer.
 fct_status fct_graph_backward(fct_graph *g, const fct_graph_hooks *hooks);
 // The same three places on a device, for whoever fills and reads them there; bound from now on. The
-// images are U8 PLAIN (N, H, W, 3). output_at: an output and the place of its gradient, which counts
-// as written before each backward; no buffer: nothing below it trains. E_ARG: no such output.
+// images are U8 PLAIN (N, H, W, 3). output_at: an output and the place of its gradient, which
+// counts as written before each backward; no buffer: nothing below it trains. E_ARG: no such
+// output.
 fct_tensor fct_graph_images_at(fct_graph *g);
 fct_status fct_graph_output_at(fct_graph *g, const char *output, fct_tensor *value,
                                fct_tensor *gradient);

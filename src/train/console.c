@@ -172,8 +172,7 @@ static double resident_bytes(void)
 
 static double optimiser_bytes(const fct_trainer *t, const fct_graph_memory *m)
 {
-    int moments = strcmp(t->o->optim_optimizer, "adamw") ? 1 : 2;
-    return (double)m->parameters * (moments + (t->o->optim_ema > 0) + (t->o->train_accumulate > 1));
+    return (double)m->parameters * fct_optim_copies(t);
 }
 
 // Sums that train.exact's tree holds.

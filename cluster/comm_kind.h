@@ -43,6 +43,9 @@ struct fct_comm {
     // so every later one returns this at once, with `why`.
     fct_status broken;
     char why[FCT_WHY_MAX];
+    // Asked while this rank waits for others; not OK ends the wait. NULL: nothing is asked.
+    fct_status (*watch)(void *ctx);
+    void *watched;
 };
 
 extern const fct_comm_ops fct_comm_self, fct_comm_mpi_kind;

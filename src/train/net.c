@@ -111,6 +111,18 @@ static fct_status build(fct_net *n)
     return FCT_OK;
 }
 
+// On devices the ranks choose the algorithms of an operation alike: the first rank measures them.
+static fct_status build_on_all(fct_net *n)
+{
+    const char *what = "building the network";
+    fct_comm *c = n->spec.comm;
+    if (!n->place.ops || !n->spec.device.is_autotuned || fct_comm_size(c) == 1)
+        return fct_comm_agree(c, build(n), what);
+    FCT_TRY(fct_comm_agree(c, fct_comm_rank(c) == 0 ? build(n) : FCT_OK, what));
+    FCT_TRY(fct_net_share_choices(n));
+    return fct_comm_agree(c, fct_comm_rank(c) == 0 ? FCT_OK : build(n), what);
+}
+
 static fct_status take_device_memory(fct_net *n)
 {
     FCT_TRY(fct_params_seal(n->params, NULL));
@@ -139,7 +151,7 @@ fct_status fct_net_create(const fct_net_spec *spec, fct_net **out)
     n->spec = *spec;
     fct_status status = fct_net_choose(n);
     if (status == FCT_OK)
-        status = fct_comm_agree(spec->comm, build(n), "building the network");
+        status = build_on_all(n);
     if (status == FCT_OK && !spec->plan_only)
         status = fct_comm_agree(spec->comm, take_memory(n), "taking the network's memory");
     if (status != FCT_OK)

@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include <xxhash.h>
 
 #include "facet/log.h"
 #include "facet/path.h"
@@ -102,45 +101,84 @@ static fct_status check_precision(fct_net *n, const fct_backend_ops *ops)
                     fct_precision_name(d->precision), ops->name);
 }
 
-static fct_status create_backend(fct_net *n, const char *name)
+static fct_status create_backend(fct_net *n, const fct_backend_ops *ops)
 {
     char cache[FCT_PATH_MAX] = "";
-    const fct_backend_ops *ops = fct_backend_find(name);
-    if (!ops)
-        return FCT_E_UNSUPPORTED; // the text is set
-    FCT_TRY(check_precision(n, ops));
+    fct_net_device *d = &n->spec.device;
+    if (ops->device && d->precision == FCT_PRECISION_AUTO)
+        d->precision = FCT_PRECISION_BF16;
     fct_backend_spec s = { .threads = n->spec.threads,
-                           .precision = n->spec.device.precision,
-                           .is_deterministic = n->spec.device.is_deterministic,
-                           .autotune = n->spec.device.is_autotuned };
+                           .device = n->place.number,
+                           .precision = d->precision,
+                           .is_deterministic = d->is_deterministic,
+                           .autotune = d->is_autotuned };
     if (ops->device) {
-        int count;
-        FCT_TRY(ops->device->count(&count));
-        if (count < 1)
-            return FCT_FAIL(
-                FCT_E_BACKEND,
-                "backend %s: this process sees no device on %s\n"
-                "nvidia-smi shows those of the machine, CUDA_VISIBLE_DEVICES hides some",
-                name, fct_comm_host(n->spec.comm));
-        s.device = fct_comm_local_rank(n->spec.comm) % count;
         FCT_TRY(ops->device->info(s.device, &n->place.info));
-        FCT_TRY(cache_path(n->spec.device.plan_cache, cache));
+        FCT_TRY(cache_path(d->plan_cache, cache));
         s.plan_cache = cache[0] ? cache : NULL;
-        if (n->spec.device.precision == FCT_PRECISION_AUTO)
-            n->spec.device.precision = s.precision = FCT_PRECISION_BF16;
     }
     FCT_TRY(ops->create(&s, &n->backend));
     n->place.ops = ops->device;
-    n->place.number = s.device;
     return FCT_OK;
+}
+
+static fct_status find_backend(fct_net *n, const char *name, const fct_backend_ops **ops,
+                               int *devices)
+{
+    *ops = fct_backend_find(name);
+    if (!*ops)
+        return FCT_E_UNSUPPORTED; // the text is set
+    FCT_TRY(check_precision(n, *ops));
+    return (*ops)->device ? (*ops)->device->count(devices) : FCT_OK;
 }
 
 fct_status fct_net_choose(fct_net *n)
 {
-    const char *name = n->spec.backend;
+    const char *name = n->spec.backend, *transport = n->spec.device.transport;
+    const fct_backend_ops *ops;
+    int devices = 0;
     if (!strcmp(name, "auto"))
         FCT_TRY(choose_backend(n, &name));
-    return fct_comm_agree(n->spec.comm, create_backend(n, name), "starting the backend");
+    FCT_TRY(fct_comm_agree(n->spec.comm, find_backend(n, name, &ops, &devices),
+                           "looking for the backend"));
+    if (ops->device) // nothing travels when nothing trains
+        FCT_TRY(fct_device_choose(n->spec.comm, devices,
+                                  n->spec.batch == 0 || (transport && !strcmp(transport, "mpi")),
+                                  &n->place.number));
+    return fct_comm_agree(n->spec.comm, create_backend(n, ops), "starting the backend");
+}
+
+static fct_status share_text(fct_net *n, char *text)
+{
+    int64_t bytes = text ? (int64_t)strlen(text) + 1 : 0;
+    char *copy = text;
+    FCT_TRY(fct_comm_reduce_i64(n->spec.comm, &bytes, 1, FCT_MAX));
+    if (bytes == 0)
+        return FCT_OK;
+    if (!text)
+        copy = calloc(1, (size_t)bytes);
+    fct_status status = copy ? FCT_OK : FCT_FAIL_NOMEM(bytes, "choices of algorithms");
+    status = fct_comm_agree(n->spec.comm, status, "choices of algorithms");
+    if (status == FCT_OK)
+        status = fct_comm_broadcast(n->spec.comm, copy, (size_t)bytes, 0);
+    if (status == FCT_OK && !text)
+        status = n->place.ops->put_choices(n->backend, copy);
+    if (!text)
+        free(copy);
+    return status;
+}
+
+fct_status fct_net_share_choices(fct_net *n)
+{
+    char *text = NULL;
+    fct_status status = FCT_OK;
+    if (fct_comm_rank(n->spec.comm) == 0)
+        status = n->place.ops->get_choices(n->backend, &text);
+    status = fct_comm_agree(n->spec.comm, status, "choices of algorithms");
+    if (status == FCT_OK)
+        status = fct_comm_agree(n->spec.comm, share_text(n, text), "choices of algorithms");
+    free(text);
+    return status;
 }
 
 // ---- room and links
@@ -168,42 +206,17 @@ static fct_status check_room(const fct_net *n)
                     need, n->place.info.name, have, act, par);
 }
 
-// Whether two ranks compute on the same device.
-static fct_status find_sharing(const fct_net *n, int *is_shared)
-{
-    const uint64_t mine = XXH3_64bits(n->place.info.uuid, strlen(n->place.info.uuid));
-    const int ranks = fct_comm_size(n->spec.comm);
-    void *all = NULL;
-    size_t total;
-    *is_shared = 0;
-    FCT_TRY(fct_comm_gather(n->spec.comm, &mine, sizeof mine, &all, &total));
-    const uint64_t *uuid = all;
-    for (int i = 0; uuid && i < ranks; i++)
-        for (int k = 0; k < i; k++)
-            *is_shared |= uuid[i] == uuid[k];
-    free(all);
-    return fct_comm_broadcast(n->spec.comm, is_shared, sizeof *is_shared, 0);
-}
-
 static fct_status choose_transport(const fct_net *n, int *is_nccl)
 {
     const char *how = n->spec.device.transport;
-    int is_shared;
-    *is_nccl = 0;
-    if (!how || !strcmp(how, "mpi"))
+    *is_nccl = n->place.ops->comm && (!how || strcmp(how, "mpi"));
+    if (*is_nccl || (how && !strcmp(how, "mpi")))
         return FCT_OK;
-    if (!strcmp(how, "nccl")) {
-        *is_nccl = 1;
-        return n->place.ops->comm ? FCT_OK
-                                  : FCT_FAIL(FCT_E_UNSUPPORTED,
-                                             "cluster.transport is nccl, but libfacet_cuda.so was "
-                                             "built without it\nset cluster.transport=mpi");
-    }
-    FCT_TRY(find_sharing(n, &is_shared));
-    *is_nccl = !is_shared && n->place.ops->comm != NULL;
-    if (!*is_nccl && fct_comm_rank(n->spec.comm) == 0)
-        FCT_WARN("%s: gradients travel through the hosts, which is slow",
-                 is_shared ? "ranks share a device" : "this build has no NCCL");
+    if (how && !strcmp(how, "nccl"))
+        return FCT_FAIL(FCT_E_UNSUPPORTED, "cluster.transport is nccl, but libfacet_cuda.so was "
+                                           "built without it\nset cluster.transport=mpi");
+    if (fct_comm_rank(n->spec.comm) == 0)
+        FCT_WARN("this build has no NCCL: gradients travel through the hosts, which is slow");
     return FCT_OK;
 }
 

@@ -30,19 +30,6 @@ static void moved_hook(void *ctx)
     fct_watchdog_tick(((const fct_pass *)ctx)->t->comm);
 }
 
-// Those of a measurement.
-static fct_status begin_hook(void *ctx, int step)
-{
-    const fct_graph_hooks *watch = ((const fct_pass *)ctx)->t->device->watch;
-    return watch->op_begin(watch->ctx, step);
-}
-
-static fct_status end_hook(void *ctx, int step)
-{
-    const fct_graph_hooks *watch = ((const fct_pass *)ctx)->t->device->watch;
-    return watch->op_end(watch->ctx, step);
-}
-
 static int is_alone(const fct_trainer *t)
 {
     return fct_comm_size(t->comm) == 1;
@@ -52,10 +39,6 @@ static fct_graph_hooks hooks_of(const fct_pass *p)
 {
     const fct_trainer *t = p->t;
     fct_graph_hooks h = { .ctx = (void *)(uintptr_t)p, .moved = moved_hook };
-    if (t->device->watch) {
-        h.op_begin = begin_hook;
-        h.op_end = end_hook;
-    }
     if (t->net->place.links) {
         h.sum_ranks_at = sum_at_hook;
         h.grad_ready = p->with_sum ? ready_hook : NULL;
@@ -204,8 +187,8 @@ int fct_pass_is_recordable(const fct_pass *p)
 {
     const fct_trainer *t = p->t;
     const int through_host = !is_alone(t) && !t->net->place.links;
-    return p->with_backward && !p->spoil && !t->device->watch &&
-           p->b->global_rows >= fct_comm_size(t->comm) && !(through_host && t->net->spec.sync_bn) &&
+    return p->with_backward && !p->spoil && p->b->global_rows >= fct_comm_size(t->comm) &&
+           !(through_host && t->net->spec.sync_bn) &&
            (!t->head || (fct_head_is_recordable(t->head) &&
                          (t->head_step.parts == 1 || !fct_identity_is_sharded(t->o))));
 }

@@ -16,6 +16,13 @@ const char *fct_precision_name(fct_precision p)
     return precisions[p];
 }
 
+const char *fct_net_words(const fct_net *n, char words[64])
+{
+    snprintf(words, 64, "%s, %s", n->backend->ops->name,
+             fct_precision_name(n->place.ops ? n->spec.device.precision : FCT_PRECISION_F32));
+    return words;
+}
+
 static fct_precision precision_of(const char *name)
 {
     int p = FCT_PRECISION_FP16;
@@ -111,7 +118,7 @@ static fct_status create_backend(fct_net *n, const fct_backend_ops *ops)
                            .device = n->place.number,
                            .precision = d->precision,
                            .is_deterministic = d->is_deterministic,
-                           .autotune = d->is_autotuned };
+                           .autotune = d->is_autotuned && !d->is_wish };
     if (ops->device) {
         FCT_TRY(ops->device->info(s.device, &n->place.info));
         FCT_TRY(cache_path(d->plan_cache, cache));

@@ -35,10 +35,9 @@ struct fct_device_step {
     struct {
         fct_recording *recording; // NULL: not yet
         int has_run;
-    } pass[FCT_RECORDINGS];       // of each training graph: with the sum over ranks, without
-    int is_plain;                 // nothing is recorded (any more)
-    const fct_batch *batch;       // of the part under way
-    const fct_graph_hooks *watch; // of a measurement: its op_begin and op_end; NULL
+    } pass[FCT_RECORDINGS]; // of each training graph: with the sum over ranks, without
+    int is_plain;           // nothing is recorded (any more)
+    const fct_batch *batch; // of the part under way
 };
 
 typedef struct { // one pass: forward, losses, backward of one batch

@@ -138,6 +138,8 @@ static fct_status add_meta(fct_blobs *state, const fct_trainer *t)
         FCT_TRY(fct_persons_add(&t->persons, state));
     FCT_TRY(fct_blobs_add(state, "meta/input", FCT_BLOB_I64, 1, &two, side));
     FCT_TRY(fct_blobs_add(state, "meta/normalize", FCT_BLOB_F64, 1, &six, normalize));
+    char device[64];
+    FCT_TRY(fct_blobs_add_text(state, "meta/device", fct_net_words(t->net, device)));
     return fct_blobs_add(state, "meta/data_hash", FCT_BLOB_I64, 1, &one, &hash);
 }
 

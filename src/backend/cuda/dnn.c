@@ -92,11 +92,14 @@ static fct_status describe(fct_cuda_dnn *d, const char *json)
     return fct_dnn_check(cudnnBackendFinalize(d->device), "describing a device");
 }
 
-fct_status fct_cuda_dnn_describe(fct_cuda *b, const fct_backend_spec *spec, const char *json)
+fct_status fct_cuda_dnn_describe(fct_cuda *b, const char *json, int only_lists)
 {
-    fct_status s = begin(b, spec, "described");
+    const fct_backend_spec spec = { .is_deterministic = b->is_deterministic };
+    fct_status s = begin(b, &spec, "described");
     if (s == FCT_OK)
         s = describe(b->dnn, json);
+    if (s == FCT_OK)
+        b->dnn->only_lists = only_lists;
     if (s != FCT_OK)
         fct_cuda_dnn_destroy(b);
     return s;

@@ -16,7 +16,8 @@ struct fct_cuda_dnn {
     cudnnBackendDescriptor_t device; // of a device that is not here; NULL beside a handle
     fct_dnn_cache *cache;
     int autotune;
-    float *zeros; // FCT_DNN_CHANNELS of them, on the device
+    int only_lists; // no plan is made, only engines are looked for: for a device that is not here
+    float *zeros;   // FCT_DNN_CHANNELS of them, on the device
 };
 enum { FCT_DNN_CHANNELS = 8192, FCT_DNN_ALIGN_BYTES = 16 };
 
@@ -25,8 +26,9 @@ enum { FCT_DNN_CHANNELS = 8192, FCT_DNN_ALIGN_BYTES = 16 };
 // message when cuDNN lacks what was asked for.
 fct_status fct_dnn_check(cudnnStatus_t status, const char *what);
 #define FCT_TRY_DNN(call) FCT_TRY(fct_dnn_check((call), #call))
-// As fct_cuda_dnn_create, for a device that is described by cuDNN's JSON.
-fct_status fct_cuda_dnn_describe(fct_cuda *b, const fct_backend_spec *spec, const char *json);
+// As fct_cuda_dnn_create, for a device that is described by cuDNN's JSON. only_lists: graphs are
+// finished without a plan, by the mere promise of an engine.
+fct_status fct_cuda_dnn_describe(fct_cuda *b, const char *json, int only_lists);
 cudnnDataType_t fct_dnn_kept(const fct_cuda *b);
 const char *fct_dnn_precision(const fct_cuda *b); // "bf16", "bf16 det": a part of every graph's key
 
@@ -100,7 +102,9 @@ fct_status fct_dnn_finish(fct_dnn_graph *g, const char *key);
 fct_status fct_dnn_run(fct_dnn_graph *g, void *const at[FCT_DNN_OPERANDS], void *workspace);
 
 // ---- dnn_engine.c: what cuDNN offers for a graph, best first by its own reckoning
-enum { FCT_DNN_CANDIDATES = 8, FCT_DNN_NAME = 192 };
+// One arena serves all plans, one after the other; what wants more than this is taken only where
+// there is nothing else.
+enum { FCT_DNN_CANDIDATES = 8, FCT_DNN_NAME = 192, FCT_DNN_WORKSPACE_BYTES = 64 << 20 };
 typedef struct {
     cudnnBackendDescriptor_t config;
     char name[FCT_DNN_NAME]; // engine and knobs: "62 2=1 13=0"

@@ -71,18 +71,36 @@ static void name_knobs(cudnnBackendDescriptor_t config, char *name, size_t used)
             cudnnBackendDestroyDescriptor(knob[i]);
 }
 
+// As far as it is known before there is a plan.
+static int64_t workspace_of(cudnnBackendDescriptor_t config)
+{
+    int64_t n, bytes = 0;
+    return cudnnBackendGetAttribute(config, CUDNN_ATTR_ENGINECFG_WORKSPACE_SIZE, CUDNN_TYPE_INT64,
+                                    1, &n, &bytes) == CUDNN_STATUS_SUCCESS
+               ? bytes
+               : 0;
+}
+
+typedef struct { // what is looked for
+    fct_cuda *b;
+    cudnnBackendDescriptor_t operations;
+    int is_large; // workspaces above the limit too
+} search;
+
 // 0 when the engine may not serve.
-static int look_at(const fct_cuda *b, cudnnBackendDescriptor_t config, fct_dnn_candidate *out)
+static int look_at(const search *q, cudnnBackendDescriptor_t config, fct_dnn_candidate *out)
 {
     cudnnBackendDescriptor_t engine = NULL;
     int64_t n = 0, index = -1;
     int serves = 0;
+    if (!q->is_large && workspace_of(config) > FCT_DNN_WORKSPACE_BYTES)
+        return 0;
     if (cudnnBackendCreateDescriptor(CUDNN_BACKEND_ENGINE_DESCRIPTOR, &engine) !=
         CUDNN_STATUS_SUCCESS)
         return 0;
     if (cudnnBackendGetAttribute(config, CUDNN_ATTR_ENGINECFG_ENGINE, CUDNN_TYPE_BACKEND_DESCRIPTOR,
                                  1, &n, &engine) == CUDNN_STATUS_SUCCESS &&
-        !(notes_of(engine) & forbidden(b))) {
+        !(notes_of(engine) & forbidden(q->b))) {
         cudnnBackendGetAttribute(engine, CUDNN_ATTR_ENGINE_GLOBAL_INDEX, CUDNN_TYPE_INT64, 1, &n,
                                  &index);
         out->is_compiled = is_compiled(engine);
@@ -96,7 +114,7 @@ static int look_at(const fct_cuda *b, cudnnBackendDescriptor_t config, fct_dnn_c
 }
 
 // The heuristics' answer in one mode; configurations that serve go behind out[*n].
-static fct_status ask(fct_cuda *b, cudnnBackendDescriptor_t heuristics,
+static fct_status ask(const search *q, cudnnBackendDescriptor_t heuristics,
                       fct_dnn_candidate out[FCT_DNN_CANDIDATES], int *n)
 {
     cudnnBackendDescriptor_t config[MAX_OFFERED] = { 0 };
@@ -112,7 +130,7 @@ static fct_status ask(fct_cuda *b, cudnnBackendDescriptor_t heuristics,
                                                    &offered, config),
                           "asking for engines");
     for (int64_t i = 0; s == FCT_OK && i < offered && *n < FCT_DNN_CANDIDATES; i++)
-        if (look_at(b, config[i], &out[*n])) {
+        if (look_at(q, config[i], &out[*n])) {
             (*n)++;
             config[i] = NULL;
         }
@@ -122,37 +140,52 @@ static fct_status ask(fct_cuda *b, cudnnBackendDescriptor_t heuristics,
     return s;
 }
 
-static fct_status set_up(fct_cuda *b, cudnnBackendDescriptor_t heuristics,
-                         cudnnBackendDescriptor_t operations, cudnnBackendHeurMode_t mode)
+static fct_status set_up(const search *q, cudnnBackendDescriptor_t heuristics,
+                         cudnnBackendHeurMode_t mode)
 {
+    const cudnnBackendDescriptor_t *device = &q->b->dnn->device;
     FCT_TRY_DNN(cudnnBackendSetAttribute(heuristics, CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH,
-                                         CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &operations));
+                                         CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &q->operations));
     FCT_TRY_DNN(cudnnBackendSetAttribute(heuristics, CUDNN_ATTR_ENGINEHEUR_MODE,
                                          CUDNN_TYPE_HEUR_MODE, 1, &mode));
-    if (b->dnn->device)
+    if (*device)
         FCT_TRY_DNN(cudnnBackendSetAttribute(heuristics, CUDNN_ATTR_ENGINEHEUR_DEVICEPROP,
-                                             CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &b->dnn->device));
+                                             CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, device));
     return fct_dnn_check(cudnnBackendFinalize(heuristics), "asking for engines");
+}
+
+// In both modes, until there are enough.
+static fct_status ask_all(const search *q, fct_dnn_candidate out[FCT_DNN_CANDIDATES], int *n)
+{
+    static const cudnnBackendHeurMode_t modes[] = { CUDNN_HEUR_MODE_A, CUDNN_HEUR_MODE_FALLBACK };
+    for (size_t i = 0; i < sizeof modes / sizeof *modes && *n < FCT_DNN_CANDIDATES; i++) {
+        cudnnBackendDescriptor_t heuristics;
+        FCT_TRY_DNN(cudnnBackendCreateDescriptor(CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR, &heuristics));
+        fct_status s = set_up(q, heuristics, modes[i]);
+        if (s == FCT_OK)
+            s = ask(q, heuristics, out, n);
+        cudnnBackendDestroyDescriptor(heuristics);
+        if (s != FCT_OK && s != FCT_E_UNSUPPORTED)
+            return s;
+    }
+    return *n ? FCT_OK : FCT_E_UNSUPPORTED;
 }
 
 fct_status fct_dnn_candidates(fct_cuda *b, cudnnBackendDescriptor_t operations,
                               fct_dnn_candidate out[FCT_DNN_CANDIDATES], int *n)
 {
-    static const cudnnBackendHeurMode_t modes[] = { CUDNN_HEUR_MODE_A, CUDNN_HEUR_MODE_FALLBACK };
+    search q = { b, operations, 0 };
     *n = 0;
-    for (size_t i = 0; i < sizeof modes / sizeof *modes && *n < FCT_DNN_CANDIDATES; i++) {
-        cudnnBackendDescriptor_t heuristics;
-        FCT_TRY_DNN(cudnnBackendCreateDescriptor(CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR, &heuristics));
-        fct_status s = set_up(b, heuristics, operations, modes[i]);
-        if (s == FCT_OK)
-            s = ask(b, heuristics, out, n);
-        cudnnBackendDestroyDescriptor(heuristics);
-        if (s != FCT_OK && s != FCT_E_UNSUPPORTED) {
-            fct_dnn_candidates_release(out, *n);
-            return s;
-        }
+    fct_status s = ask_all(&q, out, n);
+    if (s == FCT_E_UNSUPPORTED) {
+        q.is_large = 1;
+        s = ask_all(&q, out, n);
     }
-    return *n ? FCT_OK : FCT_E_UNSUPPORTED;
+    if (s != FCT_OK) {
+        fct_dnn_candidates_release(out, *n);
+        *n = 0;
+    }
+    return s;
 }
 
 void fct_dnn_candidates_release(fct_dnn_candidate *c, int n)

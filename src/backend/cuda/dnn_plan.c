@@ -6,9 +6,7 @@
 #include "dnn.h"
 #include "facet/log.h"
 
-// One arena serves all plans one after the other; a plan that wants more than this is taken only
-// where there is no other. Engines that are compiled cost seconds each: fewer of them are tried.
-enum { MAX_WORKSPACE_BYTES = 64 << 20, MAX_COMPILED = 3 };
+enum { MAX_COMPILED = 3 }; // engines that are compiled cost seconds each: fewer of them are tried
 
 // The descriptor of all operations.
 static fct_status join(fct_dnn_graph *g, cudnnBackendDescriptor_t *out)
@@ -87,7 +85,7 @@ static void collect(fct_cuda *b, const fct_dnn_candidate *c, int n, int most, tr
     for (int i = 0; i < n && out->n < most; i++) {
         int before = out->n;
         add_trial(b, &c[i], out);
-        if (out->n == before || out->trial[before].workspace_bytes <= MAX_WORKSPACE_BYTES)
+        if (out->n == before || out->trial[before].workspace_bytes <= FCT_DNN_WORKSPACE_BYTES)
             continue;
         out->n = before;
         if (large.plan && large.workspace_bytes <= out->trial[before].workspace_bytes) {
@@ -177,7 +175,7 @@ fct_status fct_dnn_finish(fct_dnn_graph *g, const char *key)
     FCT_TRY(join(g, &operations));
     FCT_TRY(fct_dnn_candidates(g->b, operations, candidate, &n));
     fct_status s = FCT_OK;
-    if (!take_known(g, key, candidate, n, &chosen))
+    if (!g->b->dnn->only_lists && !take_known(g, key, candidate, n, &chosen))
         s = choose(g, key, candidate, n, &chosen);
     if (chosen >= 0) { // what a plan is made of lives as long as the plan
         FCT_ASSERT(g->made < FCT_DNN_MADE);

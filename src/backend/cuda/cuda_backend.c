@@ -185,6 +185,7 @@ static const fct_device_ops device_ops = {
     .get_choices = fct_cuda_choices_get,
     .put_choices = fct_cuda_choices_put,
     .losses = &fct_cuda_losses,
+    .head = &fct_cuda_head,
 };
 
 const fct_backend_ops fct_cuda_table = {

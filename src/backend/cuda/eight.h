@@ -28,7 +28,7 @@ template <typename T> FCT_DEVICE fct_eight<T> fct_fetch(const T *from)
 template <typename T> FCT_DEVICE void fct_unpack(const fct_eight<T> &raw, float v[8])
 {
     T element[8];
-    memcpy(element, &raw, sizeof element);
+    memcpy((void *)element, &raw, sizeof element);
     for (int j = 0; j < 8; j++)
         v[j] = fct_load(&element[j]);
 }

@@ -23,6 +23,50 @@ void fct_bucket_share(const fct_buckets *b, int k, int lanes, int l, size_t *low
     *high = *low + each < end ? *low + each : end;
 }
 
+static fct_status alone_step(fct_buckets *b)
+{
+    return fct_comm_check(b->c);
+}
+
+static void alone_destroy(fct_buckets *b)
+{
+    free(b->memory);
+}
+
+// How many whole buckets lie in [final_low, end), counted since creation.
+static uint64_t posted_buckets(const fct_buckets *b)
+{
+    size_t k = b->final_low == 0 ? (size_t)b->n : (b->floats - b->final_low) / b->bucket_floats;
+    return b->steps * (uint64_t)b->n + k;
+}
+
+static fct_status node_advance(fct_buckets *b)
+{
+    FCT_TRY(fct_mpi_poll(b->node->m));
+    return fct_bucket_node_advance(b, posted_buckets(b));
+}
+
+static fct_status node_wait(fct_buckets *b)
+{
+    fct_wait wait = { 0 };
+    uint64_t wanted = (b->steps + 1) * (uint64_t)b->n;
+    uint64_t done = b->node->done;
+    fct_status status = fct_bucket_node_advance(b, wanted);
+    while (status == FCT_OK && !fct_bucket_node_is_done(b, wanted)) {
+        status = fct_mpi_idle(b->node->m, &wait, "gradients");
+        if (status == FCT_OK)
+            status = fct_bucket_node_advance(b, wanted);
+        if (b->node->done != done) // long messages arrive in pieces: that is no standstill
+            fct_marks_move(&b->c->marks);
+        done = b->node->done;
+    }
+    fct_mpi_waited(b->node->m, &wait);
+    return status;
+}
+
+static const fct_bucket_ops alone = { alone_step, alone_step, alone_destroy };
+static const fct_bucket_ops node = { node_advance, node_wait, fct_bucket_node_destroy };
+
 static fct_status get_memory(fct_buckets *b)
 {
     if (b->c->size > 1)
@@ -44,6 +88,7 @@ fct_status fct_buckets_create(fct_comm *c, size_t bytes, size_t bucket_bytes, fc
     FCT_TRY_GOTO(fct_comm_agree(c, status, "gradient buckets"), status, failed);
     const size_t line = FCT_SHARE_FLOATS, most = (size_t)1 << 28; // an MPI count is an int
     size_t floats = bucket_bytes / sizeof(float) / line * line;
+    b->ops = c->size > 1 ? &node : &alone;
     b->c = c;
     b->floats = b->final_low = bytes / sizeof(float);
     b->bucket_floats = floats < line ? line : floats > most ? most : floats;
@@ -61,23 +106,14 @@ void fct_buckets_destroy(fct_buckets *b)
 {
     if (!b)
         return;
-    if (b->c && b->c->size > 1)
-        fct_bucket_node_destroy(b);
-    else
-        free(b->memory);
+    if (b->ops)
+        b->ops->destroy(b);
     free(b);
 }
 
 void *fct_buckets_memory(fct_buckets *b)
 {
     return b->memory;
-}
-
-// How many whole buckets lie in [final_low, end), counted since creation.
-static uint64_t posted_buckets(const fct_buckets *b)
-{
-    size_t k = b->final_low == 0 ? (size_t)b->n : (b->floats - b->final_low) / b->bucket_floats;
-    return b->steps * (uint64_t)b->n + k;
 }
 
 fct_status fct_buckets_ready(fct_buckets *b, size_t low, size_t high)
@@ -87,28 +123,7 @@ fct_status fct_buckets_ready(fct_buckets *b, size_t low, size_t high)
     if (first < b->final_low)
         b->final_low = first;
     fct_marks_move(&b->c->marks);
-    if (!b->node)
-        return fct_comm_check(b->c);
-    FCT_TRY(fct_mpi_poll(b->node->m));
-    return fct_bucket_node_advance(b, posted_buckets(b));
-}
-
-static fct_status wait_for_all(fct_buckets *b)
-{
-    fct_wait wait = { 0 };
-    uint64_t wanted = (b->steps + 1) * (uint64_t)b->n;
-    uint64_t done = b->node->done;
-    fct_status status = fct_bucket_node_advance(b, wanted);
-    while (status == FCT_OK && !fct_bucket_node_is_done(b, wanted)) {
-        status = fct_mpi_idle(b->node->m, &wait, "gradients");
-        if (status == FCT_OK)
-            status = fct_bucket_node_advance(b, wanted);
-        if (b->node->done != done) // long messages arrive in pieces: that is no standstill
-            fct_marks_move(&b->c->marks);
-        done = b->node->done;
-    }
-    fct_mpi_waited(b->node->m, &wait);
-    return status;
+    return b->ops->advance(b);
 }
 
 fct_status fct_buckets_wait(fct_buckets *b)
@@ -118,8 +133,8 @@ fct_status fct_buckets_wait(fct_buckets *b)
     fct_marks_enter(&b->c->marks, "sum of gradients");
     if (status == FCT_OK && fct_fault("buckets.wait"))
         status = FCT_FAIL(FCT_E_COMM, "the sum of gradients failed (injected)");
-    if (status == FCT_OK && b->node)
-        status = wait_for_all(b);
+    if (status == FCT_OK)
+        status = b->ops->wait(b);
     b->waited_s = fct_clock_s() - start;
     if (status != FCT_OK) {
         fct_comm_cancel(b->c, status);

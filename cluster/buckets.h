@@ -30,14 +30,26 @@ typedef struct {
     MPI_Request *request; // [n]
 } fct_bucket_node;
 
+// What is different for one rank alone, ranks that share memory, and devices.
+typedef struct {
+    // Not collective, never waits. The memory from final_low up is final.
+    fct_status (*advance)(fct_buckets *b);
+    fct_status (*wait)(fct_buckets *b);
+    void (*destroy)(fct_buckets *b);
+} fct_bucket_ops;
+
+typedef struct fct_bucket_device fct_bucket_device; // buckets_device.c
+
 struct fct_buckets {
+    const fct_bucket_ops *ops;
     fct_comm *c;
-    size_t floats, bucket_floats;
-    int n;
-    size_t final_low; // from this float up all is final, this step
-    uint64_t steps;   // finished ones
+    size_t floats, bucket_floats; // the latter on hosts only
+    int n;                        // buckets
+    size_t final_low;             // from this float up all is final, this step
+    uint64_t steps;               // finished ones
     float *memory;
-    fct_bucket_node *node; // NULL when there is one rank
+    fct_bucket_node *node; // where ranks of hosts sum
+    fct_bucket_device *device;
     double waited_s;
 };
 

@@ -86,16 +86,27 @@ static double waited_s(const fct_comm_mpi *m, fct_wait *wait)
     return now - wait->limit_from_s;
 }
 
+void fct_mpi_wait_begin(fct_comm_mpi *m, fct_wait *wait)
+{
+    wait->start_s = wait->limit_from_s = fct_clock_s();
+    fct_marks_wait(&m->base.marks);
+}
+
 fct_status fct_mpi_idle(fct_comm_mpi *m, fct_wait *wait, const char *what)
 {
     FCT_TRY(fct_mpi_poll(m));
     unsigned turns = wait->turns++;
     let_go(m, turns);
-    if (turns == 0) {
-        wait->start_s = wait->limit_from_s = fct_clock_s();
-        fct_marks_wait(&m->base.marks);
-    }
-    if (turns % 256 != 255 || m->limit_s <= 0)
+    if (turns == 0)
+        fct_mpi_wait_begin(m, wait);
+    if (turns % 64 == 63 && m->base.watch)
+        FCT_TRY(m->base.watch(m->base.watched));
+    return turns % 256 == 255 ? fct_mpi_wait_check(m, wait, what) : FCT_OK;
+}
+
+fct_status fct_mpi_wait_check(fct_comm_mpi *m, fct_wait *wait, const char *what)
+{
+    if (m->limit_s <= 0)
         return FCT_OK;
     double waited = waited_s(m, wait);
     if (waited < m->limit_s)

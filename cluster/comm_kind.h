@@ -43,6 +43,10 @@ struct fct_comm {
     // so every later one returns this at once, with `why`.
     fct_status broken;
     char why[FCT_WHY_MAX];
+    // Asked while this rank waits for others, where not OK ends the wait, and told, by one more
+    // question, when the communicator breaks. NULL: nobody.
+    fct_status (*watch)(void *ctx);
+    void *watched;
 };
 
 extern const fct_comm_ops fct_comm_self, fct_comm_mpi_kind;

@@ -13,6 +13,12 @@ void fct_marks_move(fct_marks *m)
     atomic_fetch_add_explicit(&m->moves, 1, RELAXED);
 }
 
+void fct_marks_work(fct_marks *m)
+{
+    fct_marks_move(m);
+    atomic_store_explicit(&m->is_waiting, 0, memory_order_release);
+}
+
 void fct_marks_enter(fct_marks *m, const char *collective)
 {
     uint64_t word[FCT_MARK_NAME / 8] = { 0 };
@@ -25,7 +31,7 @@ void fct_marks_enter(fct_marks *m, const char *collective)
     for (int i = 0; i < FCT_MARK_NAME / 8; i++)
         atomic_store_explicit(&m->name[i], word[i], RELAXED);
     atomic_fetch_add_explicit(&m->collectives, 1, RELAXED);
-    fct_marks_move(m);
+    fct_marks_work(m);
 }
 
 void fct_marks_wait(fct_marks *m)
@@ -57,7 +63,7 @@ void fct_marks_phase(fct_marks *m, int phase, int64_t step, int is_step, double 
     m->step_start_s = now_s;
     m->waited_before_s = m->waited_s;
     atomic_store_explicit(&m->step, step, RELAXED);
-    fct_marks_move(m);
+    fct_marks_work(m);
     atomic_store_explicit(&m->phase, phase, memory_order_release);
 }
 

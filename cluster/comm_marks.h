@@ -29,7 +29,9 @@ typedef struct {
     int is_in_step;
 } fct_marks;
 
-// Not collective, main thread.
+// Not collective, main thread. _work: it gets on, and does not wait; ends a wait for a device,
+// whose end nobody tells.
+void fct_marks_work(fct_marks *m);
 void fct_marks_move(fct_marks *m);
 void fct_marks_enter(fct_marks *m, const char *collective);
 void fct_marks_wait(fct_marks *m);

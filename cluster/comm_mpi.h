@@ -50,6 +50,9 @@ fct_status fct_mpi_wait(fct_comm_mpi *m, MPI_Request *request, const char *what)
 // Not collective. One turn of a wait for something else: looks for a cancel and the limit, lets go
 // of the core.
 fct_status fct_mpi_idle(fct_comm_mpi *m, fct_wait *wait, const char *what);
+// Not collective. The two parts of a wait that somebody else turns: its begin, its limit.
+void fct_mpi_wait_begin(fct_comm_mpi *m, fct_wait *wait);
+fct_status fct_mpi_wait_check(fct_comm_mpi *m, fct_wait *wait, const char *what);
 // Not collective. The wait is over, well or not.
 void fct_mpi_waited(fct_comm_mpi *m, const fct_wait *wait);
 // Not collective. E_PEER when another rank has cancelled; never waits.

@@ -37,4 +37,25 @@ void fct_network_line(const fct_node_report *node, int n, fct_text *out);
 // What is wrong, a line each, each with what to do; nothing when all is well.
 void fct_network_warnings(const fct_node_report *node, int n, fct_text *out);
 
+// ---- devices: what a host has, and what an all-reduce between all of them did
+typedef struct {
+    char host[64];
+    int ranks;
+    int adapters;       // of InfiniBand (or RoCE), with a port that is up
+    double adapter_bps; // of all of them; bytes a second
+    int has_switch;     // NVSwitch
+} fct_device_node;
+typedef struct {
+    int ranks;
+    size_t bytes;
+    double bus_bps, latency_s;
+} fct_device_speed;
+
+// Not collective, none of these.
+void fct_adapters_read(const char *sys, fct_device_node *out);
+void fct_device_line(const fct_device_node *node, int n, const fct_device_speed *speed,
+                     const char *version, fct_text *out);
+void fct_device_warnings(const fct_device_node *node, int n, const fct_device_speed *speed,
+                         fct_text *out);
+
 #endif

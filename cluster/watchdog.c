@@ -167,5 +167,5 @@ void fct_watchdog_phase(fct_comm *c, fct_phase phase, int64_t step)
 
 void fct_watchdog_tick(fct_comm *c)
 {
-    fct_marks_move(&c->marks);
+    fct_marks_work(&c->marks);
 }

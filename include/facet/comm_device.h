@@ -9,12 +9,13 @@
 
 typedef enum { FCT_ON_DEVICE_F32, FCT_ON_DEVICE_F64, FCT_ON_DEVICE_BF16 } fct_on_device;
 
-// ---- what the device's library offers; comm_nccl.c. Addresses and streams are the device's.
+// ---- what the device's library offers; comm_nccl.c. Addresses and streams are the device's. A
+// call may go on after it returned: until is_up says that it is done, nothing but is_up, check,
+// abort and leave may follow. So whoever calls can look at the clock, and at other ranks.
 typedef struct fct_device_link fct_device_link;
 enum { FCT_DEVICE_ID_BYTES = 128 };
 typedef struct fct_device_comm_ops {
     fct_status (*get_id)(char id[FCT_DEVICE_ID_BYTES]); // rank 0's, for all
-    // Starts to join; is_up says when it is done, so that whoever calls can look at the clock.
     fct_status (*join)(const char *id, int rank, int ranks, int device, fct_device_link **out);
     fct_status (*is_up)(fct_device_link *l, int *up);
     // In place; the same bits on all ranks.
@@ -33,10 +34,19 @@ typedef struct fct_device_comm_ops {
     void (*put_memory)(fct_device_link *l, void *memory);
     fct_status (*attach)(fct_device_link *l, void *memory, size_t bytes); // registers what is there
     fct_status (*check)(fct_device_link *l); // an error that came in the background, in words
-    void (*abort)(fct_device_link *l);       // ends whatever waits on the device
-    void (*leave)(fct_device_link *l);       // NULL is fine
-    const char *(*version)(void);            // "2.28.9"
+    void (*abort)(fct_device_link *l); // ends what waits on the device; then only leave may follow
+    // NULL is fine. Recordings that hold collectives must be gone; waits for the others, but not
+    // for ever.
+    void (*leave)(fct_device_link *l);
+    const char *(*version)(void); // "2.28.9"
 } fct_device_comm_ops;
+extern const fct_device_comm_ops fct_nccl_ops; // in the cuda library
+
+// ---- which device a rank takes
+// Collective. Of the `seen` devices that this process sees: the one of its place among the ranks of
+// its host, or the only one, which the launcher has picked then. E_ARG, in words, when the host has
+// more ranks than that; may_share: they take turns instead.
+fct_status fct_device_choose(fct_comm *c, int seen, int may_share, int *out);
 
 // ---- the communicator of devices
 typedef struct fct_comm_device fct_comm_device;
@@ -67,6 +77,10 @@ fct_status fct_comm_device_reduce_scatter_f32(fct_comm_device *d, const float *v
 // the device's collectives and for a cancel of another rank; either aborts what waits on the
 // device.
 fct_status fct_comm_device_idle(void *ctx);
+// Collective. Times a large and a small all-reduce; rank 0 logs a line, and warns where the devices
+// talk in a way that is known to be slow. `b` is the backend that the streams belong to.
+struct fct_backend;
+fct_status fct_device_self_test(fct_comm_device *d, struct fct_backend *b);
 
 // ---- gradient buckets on the device: the functions of comm.h work on them too
 typedef struct {

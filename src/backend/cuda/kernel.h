@@ -16,8 +16,10 @@
 #define FCT_SHARED __shared__
 #define FCT_HD     __host__ __device__ static inline // arithmetic that the host's tests call too
 #define FCT_DEVICE __device__ static inline
-#define FCT_LAUNCH(kernel, grid, block, stream, ...)                                               \
-    ((kernel) < < < (grid), (block), 0, (stream) >>> (__VA_ARGS__), cudaPeekAtLastError())
+// clang-format off
+#define FCT_LAUNCH(kernel, grid, block, stream, ...) \
+    ((kernel)<<<(grid), (block), 0, (stream)>>>(__VA_ARGS__), cudaPeekAtLastError())
+// clang-format on
 #else
 #include "standin_kernel.h"
 #endif

@@ -17,11 +17,13 @@ enum {
     NICER = 5,        // loader threads yield to those that compute
     MAX_AHEAD = 1024,
     MAX_THREADS = 1024,
+    BLOCK_ALIGN = 64,
     FAIL_TEXT_BYTES = 1024
 };
 
 typedef struct {
-    fct_batch batch;
+    fct_batch batch; // in `block`
+    char *block;
     int64_t first_draw; // place of row 0 in the epoch
     int64_t rows_taken, rows_done;
     fct_status status; // of its lowest failed row
@@ -32,7 +34,7 @@ typedef struct {
 struct fct_loader {
     fct_loader_spec spec;
     fct_row_maker maker;
-    int64_t steps, batch_size;
+    int64_t steps, batch_size, rows;
     slot *slots;
     int n_slots;
     int64_t *order; // (batch_size) the global batch being planned
@@ -188,27 +190,62 @@ static void *calloc_or_fail(size_t n, size_t bytes, fct_status *status)
     return p;
 }
 
+static size_t padded(size_t bytes)
+{
+    return (bytes + BLOCK_ALIGN - 1) / BLOCK_ALIGN * BLOCK_ALIGN;
+}
+
+fct_batch_layout fct_batch_lay_out(int64_t rows, int height, int width, int landmarks)
+{
+    const size_t n = (size_t)rows;
+    fct_batch_layout at = { .identity = padded(n * (size_t)height * (size_t)width * 3) };
+    at.landmarks = at.identity + padded(n * sizeof(int64_t));
+    at.expression = at.landmarks + padded(n * 2 * (size_t)landmarks * sizeof(float));
+    at.valid = at.expression + padded(n * sizeof(int32_t));
+    at.bytes = at.valid + padded(n);
+    return at;
+}
+
+static fct_status make_slot(fct_loader *l, slot *s)
+{
+    fct_status status = FCT_OK;
+    const fct_row_maker *m = &l->maker;
+    const fct_batch_memory *from = &l->spec.memory;
+    const fct_batch_layout at = fct_batch_lay_out(l->rows, m->height, m->width, m->landmarks);
+    s->batch.picture = calloc_or_fail((size_t)l->rows, sizeof *s->batch.picture, &status);
+    FCT_TRY(status);
+    s->block = from->get ? from->get(from->ctx, at.bytes) : calloc_or_fail(at.bytes, 1, &status);
+    if (!s->block)
+        return FCT_E_NOMEM; // the text is set
+    s->batch.rgb = (uint8_t *)s->block;
+    s->batch.identity = (int64_t *)(void *)(s->block + at.identity);
+    s->batch.landmarks = (float *)(void *)(s->block + at.landmarks);
+    s->batch.expression = (int32_t *)(void *)(s->block + at.expression);
+    s->batch.landmarks_valid = (uint8_t *)(s->block + at.valid);
+    return FCT_OK;
+}
+
 static fct_status make_slots(fct_loader *l)
 {
     fct_status status = FCT_OK;
     int64_t low, high, block = l->spec.block;
     fct_sampler_slice(l->batch_size, 0, l->spec.ranks, &low, &high);
-    size_t rows = (size_t)(block ? block : high - low); // the most of any batch
+    l->rows = block ? block : high - low; // the most of any batch
     l->order = calloc_or_fail((size_t)l->batch_size, sizeof *l->order, &status);
     l->thread = calloc_or_fail((size_t)l->spec.threads, sizeof *l->thread, &status);
     l->slots = calloc_or_fail((size_t)l->n_slots, sizeof *l->slots, &status);
-    for (int i = 0; i < l->n_slots && status == FCT_OK; i++) {
-        fct_batch *b = &l->slots[i].batch;
-        size_t picture = (size_t)l->maker.height * (size_t)l->maker.width * 3;
-        b->rgb = calloc_or_fail(rows, picture, &status);
-        b->picture = calloc_or_fail(rows, sizeof *b->picture, &status);
-        b->expression = calloc_or_fail(rows, sizeof *b->expression, &status);
-        b->identity = calloc_or_fail(rows, sizeof *b->identity, &status);
-        b->landmarks =
-            calloc_or_fail(rows, (size_t)l->maker.landmarks * 2 * sizeof(float), &status);
-        b->landmarks_valid = calloc_or_fail(rows, 1, &status);
-    }
+    for (int i = 0; i < l->n_slots && status == FCT_OK; i++)
+        status = make_slot(l, &l->slots[i]);
     return status;
+}
+
+static void release_slot(const fct_loader *l, slot *s)
+{
+    free(s->batch.picture);
+    if (l->spec.memory.get)
+        l->spec.memory.put(l->spec.memory.ctx, s->block);
+    else
+        free(s->block);
 }
 
 // Signals are the main thread's business: the loader's threads block them all.
@@ -268,15 +305,8 @@ void fct_loader_destroy(fct_loader *l)
     pthread_mutex_unlock(&l->lock);
     for (int i = 0; i < l->n_threads; i++)
         pthread_join(l->thread[i], NULL);
-    for (int i = 0; l->slots && i < l->n_slots; i++) {
-        fct_batch *b = &l->slots[i].batch;
-        free(b->rgb);
-        free(b->picture);
-        free(b->expression);
-        free(b->identity);
-        free(b->landmarks);
-        free(b->landmarks_valid);
-    }
+    for (int i = 0; l->slots && i < l->n_slots; i++)
+        release_slot(l, &l->slots[i]);
     pthread_cond_destroy(&l->idle);
     pthread_cond_destroy(&l->ready);
     pthread_cond_destroy(&l->work);
@@ -332,6 +362,11 @@ fct_status fct_loader_next(fct_loader *l, const fct_batch **out)
     pthread_mutex_unlock(&l->lock);
     *out = &s->batch;
     return status == FCT_OK ? FCT_OK : fct_fail_set(status, s->fail_text);
+}
+
+int64_t fct_loader_rows(const fct_loader *l)
+{
+    return l->rows;
 }
 
 double fct_loader_waited_s(const fct_loader *l)

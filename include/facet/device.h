@@ -70,6 +70,11 @@ typedef struct fct_device_ops {
     // parameters come out without it. 1 at first, and always where another precision is kept.
     fct_status (*set_loss_scale)(fct_backend *b, double scale);
 
+    // What autotuning chose so far, as text to be freed, and back. A rank that is handed another
+    // rank's choices before it plans the same operations plans them alike and measures nothing.
+    fct_status (*get_choices)(fct_backend *b, char **text);
+    fct_status (*put_choices)(fct_backend *b, const char *text);
+
     const struct fct_device_loss_ops *losses;
     const struct fct_device_head_ops *head;
     const struct fct_device_comm_ops *comm; // NULL: built without NCCL

@@ -7,7 +7,7 @@
 #include "mix.h"
 #include "sampler.h"
 
-typedef struct { // this rank's rows of one global batch
+typedef struct { // this rank's rows of one global batch; all but `picture` lie in one block
     int64_t epoch, step;
     int64_t rows, global_rows;
     uint8_t *rgb;             // (rows, H, W, 3)
@@ -17,6 +17,21 @@ typedef struct { // this rank's rows of one global batch
     float *landmarks;         // (rows, L, 2), after augmentation
     uint8_t *landmarks_valid; // (rows)
 } fct_batch;
+
+// Where the arrays of a batch lie in its block: the pictures at its beginning, the labels together
+// behind them; each at a multiple of 64 bytes.
+typedef struct {
+    size_t identity, landmarks, expression, valid, bytes;
+} fct_batch_layout;
+fct_batch_layout fct_batch_lay_out(int64_t rows, int height, int width, int landmarks);
+
+// Whoever wants batches in memory of his own. get: zeroed, NULL when there is none, with the text
+// set; put(NULL) is fine.
+typedef struct {
+    void *ctx;
+    void *(*get)(void *ctx, size_t bytes);
+    void (*put)(void *ctx, void *memory);
+} fct_batch_memory;
 
 typedef struct {
     const fct_mix *mix;
@@ -29,6 +44,7 @@ typedef struct {
         block;   // > 0: rank r has rows r * block up to the next one's of each batch; 0: its slice
     int threads; // >= 1
     int ahead;   // batches prepared in advance, >= 1
+    fct_batch_memory memory; // where the blocks come from; no get: the heap
 } fct_loader_spec;
 
 typedef struct fct_loader fct_loader;
@@ -45,6 +61,7 @@ fct_status fct_loader_seek(fct_loader *l, int64_t epoch, int64_t step);
 // step), and the call after that gives the batch after that. rows may be 0 on a rank that has none
 // of a short batch. A row's augmentation is a function of (seed, epoch, its place in the epoch).
 fct_status fct_loader_next(fct_loader *l, const fct_batch **out);
+int64_t fct_loader_rows(const fct_loader *l);    // the most rows of any batch
 double fct_loader_waited_s(const fct_loader *l); // since create: time that next had to wait
 
 #endif

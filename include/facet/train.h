@@ -43,6 +43,12 @@ typedef enum {
 const char *fct_time_key(int what);   // "forward"
 const char *fct_time_about(int what); // in words
 
+typedef struct {    // of one operation
+    const char *op; // "conv_fwd"
+    char node[80];  // the layer; "" for the optimiser
+    double s, bytes, flops;
+} fct_op_time;
+
 typedef struct {
     int64_t steps, warmup; // measured, and before these
 } fct_step_bench_spec;
@@ -53,17 +59,23 @@ typedef struct { // seconds are means over steps and ranks
     double cpu_s;           // of a step: processor time of a rank's threads, loading included
     double sampler_batch_s; // a global batch of the sampler, over one whole epoch, on rank 0
     double loss;            // of the last step
+    char device[160];       // "cuda, bf16: NVIDIA H100 80GB HBM3"
+    // Of this rank, one by one, so that their sum is more than a step in which they overlap.
+    int n_ops;
+    fct_op_time *ops;
+    double copy_bps, flops_ps; // what a large copy and a large product reach; 0: not known
 } fct_step_bench;
 // Collective. Takes steps as fct_train would, from new weights, and writes nothing.
 fct_status fct_step_bench_run(const fct_train_spec *spec, const fct_step_bench_spec *b,
                               fct_step_bench *out);
+void fct_step_bench_release(fct_step_bench *r); // one that was run
 
 typedef struct {
     const char *checkpoint; // step folder, checkpoints folder or run folder
     const char *data;       // packed set
     const char *split;
     const char *predictions; // csv to write, or NULL
-    const char *backend;     // "auto", "cpu", "ref"
+    const char *backend;     // "auto", "cpu", "cuda", "ref"
     int64_t batch;           // pictures of one rank at a time
     int threads, workers;
     int json;
@@ -79,7 +91,7 @@ typedef struct {
     const char *set;             // .bin, packed folder or shard
     const char *split, *pairs;   // as fct_pair_set_spec's, or NULL
     const char *roc, *distances; // csv files to write, or NULL
-    const char *backend;         // "auto", "cpu", "ref"
+    const char *backend;         // "auto", "cpu", "cuda", "ref"
     int64_t batch;               // pictures of one rank at a time
     int threads, workers;
     int json;

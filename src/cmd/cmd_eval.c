@@ -30,7 +30,8 @@ int fct_cmd_eval(int argc, char **argv)
         { "--threads", FCT_ARG_INT, &threads, "N", 0, 1024,
           "compute threads of a rank; 0: its share of the cores" },
         { "--workers", FCT_ARG_INT, &workers, "N", 1, 256, "loader threads of a rank" },
-        { "--backend", FCT_ARG_STR, &spec.backend, "auto|cpu|ref", 0, 0, "device that computes" },
+        { "--backend", FCT_ARG_STR, &spec.backend, "auto|cpu|cuda|ref", 0, 0,
+          "device that computes" },
     };
     const fct_arg_table table = {
         "facet eval CHECKPOINT DATA [options]",

@@ -91,8 +91,9 @@ typedef struct {
 typedef struct {
     char name[32];
     fct_node node;
-    int grad;       // value that write_grad fills, -1 when nothing below trains
-    int is_written; // since the last forward
+    int grad;         // value that write_grad fills, -1 when nothing below trains
+    int is_written;   // since the last forward
+    int is_on_device; // somebody writes it there, behind our back
 } fct_graph_out;
 
 enum { FCT_GRAPH_OUTPUTS = 8 };

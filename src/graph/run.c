@@ -44,8 +44,18 @@ fct_status fct_graph_set_images(fct_graph *g, const uint8_t *rgb)
     return g->backend->ops->upload(g->backend, value_at(g, g->images), rgb);
 }
 
+fct_tensor fct_graph_images_at(fct_graph *g)
+{
+    bind(g);
+    return value_at(g, g->images);
+}
+
 static fct_status sum_over_ranks(fct_graph *g, const fct_instr *i, const fct_graph_hooks *hooks)
 {
+    const size_t n = (size_t)fct_shape_elements(&i->desc.out[0]);
+    if (hooks && hooks->sum_ranks_at)
+        return hooks->sum_ranks_at(hooks->ctx,
+                                   (fct_slice){ i->out_at[0].buffer, i->out_at[0].offset }, n);
     if (!hooks || !hooks->sum_ranks) {
         if (g->spec.batch == g->spec.global_batch)
             return FCT_OK;
@@ -54,14 +64,19 @@ static fct_status sum_over_ranks(fct_graph *g, const fct_instr *i, const fct_gra
     const fct_backend_ops *ops = g->backend->ops;
     FCT_TRY(ops->download(g->backend, g->sums, i->out_at[0]));
     FCT_TRY(ops->sync(g->backend));
-    FCT_TRY(hooks->sum_ranks(hooks->ctx, g->sums, (size_t)fct_shape_elements(&i->desc.out[0])));
+    FCT_TRY(hooks->sum_ranks(hooks->ctx, g->sums, n));
     FCT_TRY(ops->upload(g->backend, i->out_at[0], g->sums));
     return ops->sync(g->backend);
 }
 
 static fct_status run_instr(fct_graph *g, fct_instr *i, const fct_graph_hooks *hooks)
 {
+    const int step = (int)(i - g->instr);
+    if (hooks && hooks->op_begin)
+        FCT_TRY(hooks->op_begin(hooks->ctx, step));
     FCT_TRY(g->backend->ops->run(g->backend, i->plan, i->in_at, i->out_at, i->workspace_at));
+    if (hooks && hooks->op_end)
+        FCT_TRY(hooks->op_end(hooks->ctx, step));
     if (hooks && hooks->moved)
         hooks->moved(hooks->ctx);
     return i->sum_ranks ? sum_over_ranks(g, i, hooks) : FCT_OK;
@@ -71,7 +86,7 @@ fct_status fct_graph_forward(fct_graph *g, const fct_graph_hooks *hooks)
 {
     bind(g);
     for (int i = 0; i < g->n_outputs; i++)
-        g->output[i].is_written = 0;
+        g->output[i].is_written = g->output[i].is_on_device;
     g->ran_backward = 0;
     for (int s = 0; s < g->n_forward; s++)
         FCT_TRY(run_instr(g, &g->instr[s], hooks));
@@ -120,6 +135,27 @@ fct_status fct_graph_write_grad(fct_graph *g, const char *output, const float *g
     if (o->grad < 0)
         return FCT_OK;
     return g->backend->ops->upload(g->backend, value_at(g, o->grad), grad);
+}
+
+fct_status fct_graph_output_at(fct_graph *g, const char *output, fct_tensor *value,
+                               fct_tensor *gradient)
+{
+    fct_graph_out *o = find_output(g, output);
+    if (!o)
+        return FCT_FAIL(FCT_E_ARG, "the graph has no output %s", output);
+    bind(g);
+    o->is_on_device = 1;
+    *value = value_at(g, g->node[o->node].value);
+    *gradient = o->grad < 0 ? (fct_tensor){ 0 } : value_at(g, o->grad);
+    return FCT_OK;
+}
+
+const fct_op_desc *fct_graph_step(const fct_graph *g, int step, const char **node)
+{
+    if (!g->is_compiled || step < 0 || step >= g->n_instr)
+        return NULL;
+    *node = g->node[g->instr[step].node].name;
+    return &g->instr[step].desc;
 }
 
 static fct_status tell_ready(const fct_graph_hooks *hooks, size_t low, size_t *high)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// SGD and AdamW over the flat buffers: neighbours with the same settings are stepped in one call.
+// SGD and AdamW over the flat buffers: neighbours with the same settings are one range, and all
+// ranges go to the backend together, for a call costs a device more than the work of a small one.
 #include <math.h>
 #include <stdlib.h>
 
@@ -25,6 +26,11 @@ struct fct_optim {
     fct_buffer *state[STATES];
     const char *state_name[STATES];
     fct_buffer *swap; // for swapping weights and average, a piece at a time
+    // One call's operands; (parameters) each.
+    fct_slice *slice;
+    size_t *floats;
+    double *sum;
+    fct_vec_args *args;
     int64_t steps;
 };
 
@@ -72,9 +78,14 @@ static fct_status make_ranges(fct_optim *o)
 {
     int n;
     const fct_param *table = fct_params_table(o->params, &n);
-    o->was_frozen = calloc((size_t)n + 1, 1);
-    if (!o->was_frozen)
-        return FCT_FAIL_NOMEM((size_t)n, "the frozen parameters");
+    const size_t room = (size_t)n + 1;
+    o->was_frozen = calloc(room, 1);
+    o->slice = calloc(room, sizeof *o->slice);
+    o->floats = calloc(room, sizeof *o->floats);
+    o->sum = calloc(room, sizeof *o->sum);
+    o->args = calloc(room, sizeof *o->args);
+    if (!o->was_frozen || !o->slice || !o->floats || !o->sum || !o->args)
+        return FCT_FAIL_NOMEM(room * sizeof *o->args, "the optimiser's ranges");
     for (int i = 0; i < n; i++)
         o->was_frozen[i] = table[i].frozen != 0;
     return fct_optim_regroup(o, 0);
@@ -130,16 +141,26 @@ void fct_optim_destroy(fct_optim *o)
     o->backend->ops->release(o->backend, o->swap);
     free(o->ranges);
     free(o->was_frozen);
+    free(o->slice);
+    free(o->floats);
+    free(o->sum);
+    free(o->args);
     free(o);
 }
 
 // ---- one step
 
-static fct_status sum_squares(const fct_optim *o, size_t offset, size_t bytes, double *out)
+static void ask_squares(const fct_optim *o, int i, size_t offset, size_t bytes)
 {
-    const fct_slice slice = { fct_params_grads(o->params), offset };
-    const size_t n = bytes / sizeof(float);
-    return o->backend->ops->sum_squares(o->backend, &slice, &n, 1, out);
+    o->slice[i] = (fct_slice){ fct_params_grads(o->params), offset };
+    o->floats[i] = bytes / sizeof(float);
+}
+
+static fct_status sum_squares(const fct_optim *o, int count)
+{
+    return count == 0
+               ? FCT_OK
+               : o->backend->ops->sum_squares(o->backend, o->slice, o->floats, count, o->sum);
 }
 
 // Over trained parameters; statistics only must be finite.
@@ -147,12 +168,13 @@ fct_status fct_optim_norm(const fct_optim *o, double *norm)
 {
     double total = 0;
     int is_finite = 1;
+    for (int i = 0; i < o->n_ranges; i++)
+        ask_squares(o, i, o->ranges[i].offset, o->ranges[i].bytes);
+    FCT_TRY(sum_squares(o, o->n_ranges));
     for (int i = 0; i < o->n_ranges; i++) {
-        double s;
-        FCT_TRY(sum_squares(o, o->ranges[i].offset, o->ranges[i].bytes, &s));
-        is_finite &= isfinite(s) != 0;
+        is_finite &= isfinite(o->sum[i]) != 0;
         if (!o->ranges[i].is_stat)
-            total += s;
+            total += o->sum[i];
     }
     *norm = is_finite ? sqrt(total) : (double)NAN;
     return FCT_OK;
@@ -160,15 +182,15 @@ fct_status fct_optim_norm(const fct_optim *o, double *norm)
 
 fct_status fct_optim_find_bad(const fct_optim *o, int most, int *index, int *found)
 {
-    int n;
+    int n, asked = 0;
     const fct_param *table = fct_params_table(o->params, &n);
     *found = 0;
-    for (int i = 0; i < n; i++) {
-        double s;
-        if (table[i].frozen)
-            continue;
-        FCT_TRY(sum_squares(o, table[i].offset, table[i].bytes, &s));
-        if (isfinite(s))
+    for (int i = 0; i < n; i++)
+        if (!table[i].frozen)
+            ask_squares(o, asked++, table[i].offset, table[i].bytes);
+    FCT_TRY(sum_squares(o, asked));
+    for (int i = 0, k = 0; i < n; i++) {
+        if (table[i].frozen || isfinite(o->sum[k++]))
             continue;
         if (*found < most)
             index[*found] = i;
@@ -182,16 +204,15 @@ static fct_slice at(fct_buffer *buffer, size_t offset)
     return (fct_slice){ buffer, offset };
 }
 
-static fct_status step_stat(const fct_optim *o, const range *r)
+static fct_vec_args stat_args(const fct_optim *o, const range *r)
 {
-    const fct_vec_args args = { .n = r->bytes / sizeof(float),
-                                .a = at(fct_params_weights(o->params), r->offset),
-                                .b = at(fct_params_grads(o->params), r->offset),
-                                .s0 = (float)o->spec.stat_momentum };
-    return o->backend->ops->vec(o->backend, FCT_VEC_LERP, &args, 1);
+    return (fct_vec_args){ .n = r->bytes / sizeof(float),
+                           .a = at(fct_params_weights(o->params), r->offset),
+                           .b = at(fct_params_grads(o->params), r->offset),
+                           .s0 = (float)o->spec.stat_momentum };
 }
 
-static fct_status step_range(const fct_optim *o, const range *r, double rate, double scale)
+static fct_vec_args step_args(const fct_optim *o, const range *r, double rate, double scale)
 {
     const fct_optim_spec *s = &o->spec;
     fct_vec_args args = { .n = r->bytes / sizeof(float),
@@ -204,7 +225,7 @@ static fct_status step_range(const fct_optim *o, const range *r, double rate, do
     if (!s->is_adamw) {
         args.s1 = (float)s->momentum;
         args.nesterov = s->nesterov;
-        return o->backend->ops->vec(o->backend, FCT_VEC_SGD, &args, 1);
+        return args;
     }
     const double t = (double)(o->steps + 1 - r->since);
     args.d = at(o->state[1], r->offset);
@@ -213,7 +234,20 @@ static fct_status step_range(const fct_optim *o, const range *r, double rate, do
     args.eps = (float)s->eps;
     args.correct1 = 1 - pow(s->beta1, t);
     args.correct2 = 1 - pow(s->beta2, t);
-    return o->backend->ops->vec(o->backend, FCT_VEC_ADAMW, &args, 1);
+    return args;
+}
+
+// All that trains in one call, all statistics in another.
+static fct_status step_ranges(const fct_optim *o, int is_stat, double rate, double scale)
+{
+    const fct_vec_op op = is_stat ? FCT_VEC_LERP : o->spec.is_adamw ? FCT_VEC_ADAMW : FCT_VEC_SGD;
+    int count = 0;
+    for (int i = 0; i < o->n_ranges; i++) {
+        const range *r = &o->ranges[i];
+        if (r->is_stat == is_stat)
+            o->args[count++] = is_stat ? stat_args(o, r) : step_args(o, r, rate, scale);
+    }
+    return count == 0 ? FCT_OK : o->backend->ops->vec(o->backend, op, o->args, count);
 }
 
 static fct_status vec_whole(const fct_optim *o, fct_vec_op op, float s0)
@@ -238,10 +272,8 @@ fct_status fct_optim_step(fct_optim *o, double learning_rate, double norm)
     const int has_ema = o->n_states > o->n_moments;
     if (has_ema && o->steps == 0)
         FCT_TRY(vec_whole(o, FCT_VEC_COPY, 0));
-    for (int i = 0; i < o->n_ranges; i++) {
-        const range *r = &o->ranges[i];
-        FCT_TRY(r->is_stat ? step_stat(o, r) : step_range(o, r, learning_rate, scale));
-    }
+    FCT_TRY(step_ranges(o, 0, learning_rate, scale));
+    FCT_TRY(step_ranges(o, 1, learning_rate, scale));
     if (has_ema)
         FCT_TRY(step_ema(o));
     o->steps++;

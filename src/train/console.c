@@ -65,6 +65,29 @@ static void placement_fact(const fct_trainer *t)
     fact("placement", line);
 }
 
+// "NVIDIA H100 80GB HBM3, bf16, gradients by NCCL; recorded steps": nothing where it is the host.
+static void device_fact(const fct_trainer *t)
+{
+    const fct_net_place *p = &t->net->place;
+    fct_graph_memory m;
+    char need[32], have[32], line[512];
+    if (!p->ops)
+        return;
+    fct_net_memory(t->net, &m);
+    fct_text_bytes((double)m.activations + (double)m.workspace +
+                       (double)m.parameters * (2 + t->net->spec.device.copies),
+                   need);
+    fct_text_bytes((double)p->info.memory_bytes, have);
+    snprintf(line, sizeof line, "%s, %s%s, gradients %s, %s of %s (%s)", p->info.name,
+             fct_precision_name(t->net->spec.device.precision),
+             t->net->spec.device.is_deterministic ? ", deterministic" : "",
+             p->links                     ? "by NCCL"
+             : fct_comm_size(t->comm) > 1 ? "through the hosts"
+                                          : "stay there",
+             need, have, p->info.versions);
+    fact("device", line);
+}
+
 static void slurm_fact(const fct_trainer *t)
 {
     const fct_slurm_job *job = &t->job;
@@ -142,6 +165,7 @@ void fct_console_start(const fct_trainer *t)
     snprintf(line, sizeof line, "%d (%s) on %s, backend %s", fct_comm_size(t->comm),
              fct_comm_kind(t->comm), fct_comm_host(t->comm), t->net->backend->ops->name);
     fact("ranks", line);
+    device_fact(t);
     placement_fact(t);
     snprintf(line, sizeof line, "%lld pictures in all, %lld steps an epoch, %lld epochs",
              (long long)(fct_sampler_batch_size(t->sampler, 0) * t->o->train_accumulate),
@@ -172,8 +196,7 @@ static double resident_bytes(void)
 
 static double optimiser_bytes(const fct_trainer *t, const fct_graph_memory *m)
 {
-    int moments = strcmp(t->o->optim_optimizer, "adamw") ? 1 : 2;
-    return (double)m->parameters * (moments + (t->o->optim_ema > 0) + (t->o->train_accumulate > 1));
+    return (double)m->parameters * fct_optim_copies(t);
 }
 
 // Sums that train.exact's tree holds.
@@ -280,7 +303,8 @@ void fct_console_epoch(const fct_trainer *t, const fct_evaluation *val)
             fct_text_add(&text, " val_nme: %.2f%% val_pck: %.1f%%", 100 * val->landmark_nme,
                          100 * val->landmark_pck);
     }
-    fct_text_add(&text, " | %.0f pictures/s", s[FCT_SUM_PICTURES] / t->seconds);
+    fct_text_add(&text, " | %.0f pictures/s, data-wait %.1f%%", s[FCT_SUM_PICTURES] / t->seconds,
+                 100 * ratio(t->waited_s, t->seconds));
     if (!text.failed)
         FCT_INFO("%s", text.data);
     fct_text_release(&text);

@@ -149,7 +149,9 @@ static fct_status make_net(job *j)
     fct_net_spec s = { .comm = j->spec->comm,
                        .backend = j->spec->backend,
                        .threads = j->cores.threads,
+                       .device = fct_net_device_of(j->options),
                        .eval_rows = j->spec->batch };
+    s.device.is_wish = 1;
     FCT_TRY(fct_state_describe_model(&j->state, j->options, j->taken, &s.model));
     s.model.expressions = j->classes;
     s.model.landmarks = j->landmarks;

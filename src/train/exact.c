@@ -4,6 +4,7 @@
 // Gradients, batch statistics and losses are then added in one balanced binary tree over the V
 // shards, whose lower levels lie within a rank and whose upper ones between ranks.
 #include <stdlib.h>
+#include <string.h>
 
 #include "facet/clock.h"
 #include "part.h"
@@ -37,6 +38,11 @@ fct_status fct_exact_check(const fct_options *o, int ranks)
                         "train.exact: %d ranks do not divide train.exact_shards %lld\n"
                         "start 1, 2, 4, ... up to %lld ranks, or leave train.exact off",
                         ranks, shards, shards);
+    if (!strcmp(o->cluster_backend, "cuda"))
+        return FCT_FAIL(FCT_E_ARG,
+                        "train.exact and cluster.backend=cuda exclude each other: a device adds in "
+                        "an order of its own\nset cluster.backend=cpu, or train.deterministic for "
+                        "the same bits on as many ranks");
     if (o->train_sync_bn)
         return FCT_FAIL(FCT_E_ARG, "train.exact and train.sync_bn exclude each other: exact batch "
                                    "norm is by shard\nleave one of them off");
@@ -191,4 +197,5 @@ static fct_status exact_sum_losses(fct_trainer *t, fct_sums *sums)
     return fct_comm_reduce_f64(t->comm, &sums->v[FCT_SUM_SKIPPED], 1, FCT_MAX);
 }
 
-const fct_step_way fct_step_exact = { exact_part, exact_sum_gradients, exact_sum_losses };
+const fct_step_way fct_step_exact = { exact_part, exact_sum_gradients, exact_sum_losses,
+                                      fct_part_next, NULL };

@@ -90,6 +90,7 @@ fct_head_spec fct_identity_spec(const fct_options *o, const fct_net *net, const 
                                 int64_t rows)
 {
     return (fct_head_spec){ .comm = net->spec.comm,
+                            .links = net->place.links,
                             .backend = net->backend,
                             .classes = t->identities,
                             .centres = (int)o->model_sub_centres,

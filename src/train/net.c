@@ -101,12 +101,6 @@ static fct_status add_phases(fct_net *n)
 
 static fct_status build(fct_net *n)
 {
-    const char *name = strcmp(n->spec.backend, "auto") ? n->spec.backend : "cpu";
-    const fct_backend_ops *ops = fct_backend_find(name);
-    if (!ops)
-        return FCT_E_UNSUPPORTED; // the text is set
-    fct_backend_spec bs = { .threads = n->spec.threads };
-    FCT_TRY(ops->create(&bs, &n->backend));
     FCT_TRY(fct_params_create(n->backend, &n->params));
     FCT_TRY(fct_arena_create(n->backend, &n->arena));
     if (n->spec.batch > 0)
@@ -117,8 +111,31 @@ static fct_status build(fct_net *n)
     return FCT_OK;
 }
 
+// On devices the ranks choose the algorithms of an operation alike: the first rank measures them.
+static fct_status build_on_all(fct_net *n)
+{
+    const char *what = "building the network";
+    fct_comm *c = n->spec.comm;
+    if (!n->place.ops || !n->spec.device.is_autotuned || fct_comm_size(c) == 1)
+        return fct_comm_agree(c, build(n), what);
+    FCT_TRY(fct_comm_agree(c, fct_comm_rank(c) == 0 ? build(n) : FCT_OK, what));
+    FCT_TRY(fct_net_share_choices(n));
+    return fct_comm_agree(c, fct_comm_rank(c) == 0 ? FCT_OK : build(n), what);
+}
+
+static fct_status take_device_memory(fct_net *n)
+{
+    FCT_TRY(fct_params_seal(n->params, NULL));
+    return fct_arena_seal(n->arena);
+}
+
 static fct_status take_memory(fct_net *n)
 {
+    if (n->place.ops) {
+        FCT_TRY(fct_net_connect(n));
+        FCT_TRY(fct_comm_agree(n->spec.comm, take_device_memory(n), "taking a device's memory"));
+        return fct_net_make_buckets(n);
+    }
     if (n->spec.batch > 0)
         FCT_TRY(fct_buckets_create(n->spec.comm, fct_params_bytes(n->params), n->spec.bucket_bytes,
                                    &n->buckets));
@@ -132,7 +149,9 @@ fct_status fct_net_create(const fct_net_spec *spec, fct_net **out)
     if (!n)
         return FCT_FAIL_NOMEM(sizeof *n, "a network");
     n->spec = *spec;
-    fct_status status = fct_comm_agree(spec->comm, build(n), "building the network");
+    fct_status status = fct_net_choose(n);
+    if (status == FCT_OK)
+        status = build_on_all(n);
     if (status == FCT_OK && !spec->plan_only)
         status = fct_comm_agree(spec->comm, take_memory(n), "taking the network's memory");
     if (status != FCT_OK)
@@ -150,21 +169,28 @@ void fct_net_destroy(fct_net *n)
     for (int i = 0; i < n->trains; i++)
         fct_graph_destroy(n->train[i].graph);
     fct_arena_destroy(n->arena);
+    fct_net_disconnect(n); // its buckets know the gradients' memory
     fct_params_destroy(n->params);
-    if (n->buckets)
+    if (n->buckets) // the gradients lie in them
         fct_buckets_destroy(n->buckets);
     if (n->backend)
         n->backend->ops->destroy(n->backend);
     free(n);
 }
 
-fct_graph *fct_net_graph(const fct_net *n, int64_t rows, int64_t global_rows)
+int fct_net_index(const fct_net *n, int64_t rows, int64_t global_rows)
 {
     for (int i = 0; i < n->trains; i++)
         if (n->train[i].phase == n->phase && n->train[i].rows == rows &&
             n->train[i].global_rows == global_rows)
-            return n->train[i].graph;
-    return NULL;
+            return i;
+    return -1;
+}
+
+fct_graph *fct_net_graph(const fct_net *n, int64_t rows, int64_t global_rows)
+{
+    const int i = fct_net_index(n, rows, global_rows);
+    return i < 0 ? NULL : n->train[i].graph;
 }
 
 static void most_memory(fct_graph_memory *most, const fct_graph *g)

@@ -5,12 +5,27 @@
 #define FACET_NET_H
 
 #include "facet/comm.h"
+#include "facet/comm_device.h"
+#include "facet/device.h"
 #include "facet/model.h"
+#include "facet/options.h"
+
+typedef struct { // what only a device can choose; all 0: its defaults
+    fct_precision precision;
+    int is_deterministic, is_autotuned;
+    const char *plan_cache; // as the option says it; NULL: none
+    const char *transport;  // "auto", "nccl", "mpi"
+    int is_bf16;            // gradients travel as bfloat16
+    double link_limit_s;    // of the start of NCCL
+    int copies;             // buffers as large as the parameters that the trainer will take
+    int is_wish;            // of a checkpoint: what another backend cannot do is left out
+} fct_net_device;
 
 typedef struct {
     fct_comm *comm;
-    const char *backend; // "auto", "cpu", "ref"
+    const char *backend; // "auto", "cpu", "cuda", "ref"
     int threads;         // 0: as many as OpenMP would take
+    fct_net_device device;
     fct_model_spec model;
     int64_t batch;     // global pictures of a training batch; 0: no training
     int64_t tail;      // global pictures of an epoch's short last batch; 0: none
@@ -23,12 +38,20 @@ typedef struct {
     int plan_only; // compile, take no memory
 } fct_net_spec;
 
+typedef struct {               // where it computes, when that is not the host
+    const fct_device_ops *ops; // NULL: buffers are host memory
+    int number;                // of those this process sees
+    fct_device_info info;
+    fct_comm_device *links; // between the ranks' devices; NULL: one rank, or through the hosts
+} fct_net_place;
+
 typedef struct {
     fct_net_spec spec;
     fct_backend *backend;
+    fct_net_place place;
     fct_params *params;
     fct_arena *arena;
-    fct_buckets *buckets; // NULL when it does not train
+    fct_buckets *buckets; // NULL when it does not train, and on a device without other ranks
     struct {
         int64_t rows, global_rows;
         int phase;
@@ -41,7 +64,7 @@ typedef struct {
     int features; // of the embedding
 } fct_net;
 
-// Collective when training (the buckets).
+// Collective.
 fct_status fct_net_create(const fct_net_spec *spec, fct_net **out);
 void fct_net_destroy(fct_net *n); // collective when training
 // The phase's graph for so many rows of a global training batch of that many pictures; NULL: there
@@ -50,6 +73,30 @@ fct_graph *fct_net_graph(const fct_net *n, int64_t rows, int64_t global_rows);
 // Not collective. From now on the graphs of that phase train, and the parameter table tells what it
 // freezes; weights stay. All graphs are there from the beginning: this takes no memory of note.
 fct_status fct_net_set_phase(fct_net *n, int phase);
+// Place of that graph among `train`, -1: there is none.
+int fct_net_index(const fct_net *n, int64_t rows, int64_t global_rows);
 void fct_net_memory(const fct_net *n, fct_graph_memory *out);
+
+// net_device.c
+// Not collective. What the options say; copies are the trainer's business.
+fct_net_device fct_net_device_of(const fct_options *o);
+// Collective. The backend that spec->backend means on all ranks, created; and the place. E_ARG: a
+// precision that it does not have.
+fct_status fct_net_choose(fct_net *n);
+// Collective, on a device, between rank 0's planning and the others': what rank 0 chose.
+fct_status fct_net_share_choices(fct_net *n);
+// Collective, on a device, when the graphs are compiled: E_NOMEM, in words, where it is too small;
+// links between the ranks' devices when that is how gradients travel.
+fct_status fct_net_connect(fct_net *n);
+// Collective, on a device, when the parameters are sealed: buckets over its gradients, or for a way
+// through the host.
+fct_status fct_net_make_buckets(fct_net *n);
+void fct_net_disconnect(fct_net *n); // collective unless something failed
+// Where gradients are cut on their way, beside 0: ascending offsets, at most FCT_NET_CUTS. Stages
+// of a backbone become final one after the other, the last first, and the last has most of them.
+enum { FCT_NET_CUTS = 8 };
+int fct_net_cuts(const fct_params *p, size_t cut[FCT_NET_CUTS]);
+const char *fct_precision_name(fct_precision p);             // "bf16"
+const char *fct_net_words(const fct_net *n, char words[64]); // "cuda, bf16"
 
 #endif

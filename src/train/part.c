@@ -131,7 +131,7 @@ fct_status fct_part_set_aside(fct_trainer *t, double share, int part, int parts)
     if (part < parts - 1)
         return FCT_OK;
     FCT_TRY(fct_part_vec(t, FCT_VEC_COPY, grads, t->accumulated, 0));
-    return t->net->backend->ops->sync(t->net->backend);
+    return t->device ? FCT_OK : t->net->backend->ops->sync(t->net->backend);
 }
 
 double fct_part_weigh(fct_trainer *t, const fct_batch *b, int part, int parts,
@@ -174,4 +174,10 @@ static fct_status plain_sum_losses(fct_trainer *t, fct_sums *sums)
     return fct_comm_reduce_f64(t->comm, sums->v, FCT_SUMS, FCT_SUM);
 }
 
-const fct_step_way fct_step_plain = { plain_part, plain_sum_gradients, plain_sum_losses };
+fct_status fct_part_next(fct_trainer *t, const fct_batch **out)
+{
+    return fct_loader_next(t->loader, out);
+}
+
+const fct_step_way fct_step_plain = { plain_part, plain_sum_gradients, plain_sum_losses,
+                                      fct_part_next, NULL };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the two ways of taking a step share: part.c (as fast as can be) and exact.c (the same bits
-// for every number of ranks).
+// What the ways of taking a step share: part.c (as fast as can be), exact.c (the same bits for
+// every number of ranks) and part_device.c (on a device).
 #ifndef FACET_PART_H
 #define FACET_PART_H
 
@@ -25,6 +25,7 @@ double fct_part_weigh(fct_trainer *t, const fct_batch *b, int part, int parts,
 // Adds the gradients to those of the parts before, unless there is one part only; the last part
 // puts the sum into the gradient buffer.
 fct_status fct_part_set_aside(fct_trainer *t, double share, int part, int parts);
+fct_status fct_part_next(fct_trainer *t, const fct_batch **out); // from the loader
 // An elementwise operation over two whole flat buffers.
 fct_status fct_part_vec(fct_trainer *t, fct_vec_op op, fct_buffer *to, fct_buffer *from,
                         double factor);

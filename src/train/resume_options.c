@@ -100,6 +100,18 @@ static int judges_alike(const fct_options *now, const fct_options *then)
                                   : !strcmp(last_part(a->item[0]), last_part(b->item[0]));
 }
 
+// Another device or precision is fine, but its bits are others.
+static void tell_device(const fct_trainer *t, const fct_blobs *state)
+{
+    char now[64];
+    const fct_blob *b = fct_blobs_find(state, "meta/device");
+    const char *then = b ? b->data : "cpu, f32"; // of an older facet
+    if (strcmp(fct_net_words(t->net, now), then) != 0)
+        FCT_INFO("resume: the checkpoint comes from %s, training goes on with %s: losses agree as "
+                 "far as the precisions do",
+                 then, now);
+}
+
 fct_status fct_resume_check_options(const fct_trainer *t, const fct_blobs *state, int *is_best_kept)
 {
     const fct_blob *config = fct_blobs_find(state, "meta/config");
@@ -114,6 +126,7 @@ fct_status fct_resume_check_options(const fct_trainer *t, const fct_blobs *state
             FCT_WARN("resume: something else decides on the best checkpoint than in the "
                      "checkpoint: the best one is looked for anew");
         status = tell_differences(t->o, then);
+        tell_device(t, state);
     }
     fct_options_destroy(then);
     return status;

@@ -183,15 +183,38 @@ fct_status fct_trainer_compare(fct_trainer *t)
     return status;
 }
 
+static fct_status flip(fct_backend *b, const fct_param *q, fct_buffer *buffer)
+{
+    char *host = b->ops->host_ptr(buffer);
+    const size_t bytes = (size_t)fct_shape_elements(&q->shape) * sizeof(float);
+    const fct_tensor at = { buffer, q->offset, q->shape };
+    if (host) {
+        *(uint32_t *)(void *)(host + q->offset) ^= 1U << 20;
+        return FCT_OK;
+    }
+    uint32_t *plain = malloc(bytes);
+    if (!plain)
+        return FCT_FAIL_NOMEM(bytes, q->name);
+    fct_status status = b->ops->download(b, plain, at);
+    if (status == FCT_OK)
+        status = b->ops->sync(b);
+    *plain ^= 1U << 20;
+    if (status == FCT_OK)
+        status = b->ops->upload(b, at, plain);
+    if (status == FCT_OK)
+        status = b->ops->sync(b);
+    free(plain);
+    return status;
+}
+
 void fct_trainer_flip(fct_trainer *t, fct_buffer *buffer, const char *site)
 {
     int n, i;
     const fct_param *table = fct_params_table(t->net->params, &n);
-    uint32_t *value = t->net->backend->ops->host_ptr(buffer);
     for (i = n / 2; i < n - 1 && table[i].kind != FCT_PARAM_WEIGHT; i++)
         ;
-    if (value && fct_fault(site))
-        value[table[i].offset / sizeof *value] ^= 1U << 20;
+    if (fct_fault(site) && flip(t->net->backend, &table[i], buffer) != FCT_OK)
+        FCT_WARN("%s: %s", site, fct_fail_text());
 }
 
 fct_status fct_trainer_check(fct_trainer *t)

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "facet/log.h"
+#include "feed.h"
 #include "trainer.h"
 
 enum {
@@ -257,6 +258,20 @@ static fct_status make_sampler(fct_trainer *t)
     return FCT_OK;
 }
 
+// Buffers like the weights beside weights and gradients.
+int fct_optim_copies(const fct_trainer *t)
+{
+    const fct_options *o = t->o;
+    return (strcmp(o->optim_optimizer, "adamw") ? 1 : 2) + (o->optim_ema > 0) +
+           (o->train_accumulate > 1);
+}
+
+// train.exact computes on the host.
+static const char *backend_of(const fct_options *o)
+{
+    return o->train_exact && !strcmp(o->cluster_backend, "auto") ? "cpu" : o->cluster_backend;
+}
+
 static fct_status make_net(fct_trainer *t)
 {
     const fct_options *o = t->o;
@@ -266,8 +281,9 @@ static fct_status make_net(fct_trainer *t)
     fct_sampler_slice(full, 0, shards ? (int)shards : fct_comm_size(t->comm), &low, &high);
     int is_half = !strcmp(o->data_normalize, "half");
     fct_net_spec s = { .comm = t->comm,
-                       .backend = o->cluster_backend,
+                       .backend = backend_of(o),
                        .threads = t->cores.threads,
+                       .device = fct_net_device_of(o),
                        .shards = (int)shards,
                        .batch = full,
                        .tail = tail == full ? 0 : tail,
@@ -288,6 +304,7 @@ static fct_status make_net(fct_trainer *t)
                                 .freeze = fct_freeze_part(o) ? "none" : o->model_freeze,
                                 .log_vars = fct_tasks_log_vars(&t->tasks),
                                 .log_var_init = (float)o->loss_log_var_init };
+    s.device.copies = fct_optim_copies(t);
     memcpy(s.model.mean, is_half ? half : imagenet_mean, sizeof half);
     memcpy(s.model.std, is_half ? half : imagenet_std, sizeof half);
     FCT_TRY(fct_net_create(&s, &t->net));
@@ -305,6 +322,7 @@ static fct_status make_optim(fct_trainer *t)
                                             &t->accumulated));
     if (o->train_exact)
         FCT_TRY(fct_exact_create(t));
+    FCT_TRY(fct_loss_scale_begin(t));
     return fct_params_init(t->net->params, (uint64_t)o->train_seed);
 }
 
@@ -358,8 +376,10 @@ static fct_status make_loader(fct_trainer *t)
                           .rank = fct_comm_rank(t->comm),
                           .ranks = fct_comm_size(t->comm),
                           .threads = t->cores.workers,
-                          .ahead = (int)o->data_ahead };
+                          .ahead = (int)o->data_ahead,
+                          .memory = fct_feed_memory(t->net->backend) };
     FCT_TRY(fct_loader_create(&s, &t->loader));
+    FCT_TRY(fct_device_step_create(t));
     fct_evaluator_spec e = { .mix = t->val_mix,
                              .net = t->net,
                              .tasks = &t->tasks,
@@ -460,6 +480,7 @@ void fct_trainer_destroy(fct_trainer *t)
         return;
     fct_verifying_destroy(t);
     fct_evaluator_destroy(t->evaluator);
+    fct_device_step_destroy(t);
     fct_loader_destroy(t->loader);
     fct_sampler_destroy(t->sampler);
     fct_sampler_destroy(t->plan);

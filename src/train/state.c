@@ -138,6 +138,8 @@ static fct_status add_meta(fct_blobs *state, const fct_trainer *t)
         FCT_TRY(fct_persons_add(&t->persons, state));
     FCT_TRY(fct_blobs_add(state, "meta/input", FCT_BLOB_I64, 1, &two, side));
     FCT_TRY(fct_blobs_add(state, "meta/normalize", FCT_BLOB_F64, 1, &six, normalize));
+    char device[64];
+    FCT_TRY(fct_blobs_add_text(state, "meta/device", fct_net_words(t->net, device)));
     return fct_blobs_add(state, "meta/data_hash", FCT_BLOB_I64, 1, &one, &hash);
 }
 
@@ -154,6 +156,10 @@ static fct_status add_position(fct_blobs *state, const fct_trainer *t)
     FCT_TRY(fct_blobs_add(state, "train/seconds", FCT_BLOB_F64, 1, &two, spent));
     int64_t health = sizeof t->health / sizeof(double);
     FCT_TRY(fct_blobs_add(state, "train/health", FCT_BLOB_F64, 1, &health, &t->health));
+    if (t->loss_scale.value > 0) {
+        const double scale[2] = { t->loss_scale.value, t->loss_scale.good };
+        FCT_TRY(fct_blobs_add(state, "train/loss_scale", FCT_BLOB_F64, 1, &two, scale));
+    }
     FCT_TRY(fct_blobs_add(state, "train/best", FCT_BLOB_F64, 1, &one, &t->best));
     FCT_TRY(
         fct_blobs_add(state, "train/initial_losses", FCT_BLOB_F64, 1, &tasks, t->tasks.initial));
@@ -206,6 +212,17 @@ static fct_status take_array(const fct_blobs *state, const char *name, void *out
     return FCT_OK;
 }
 
+// Of a training in float16.
+static fct_status take_loss_scale(fct_trainer *t, const fct_blobs *state)
+{
+    double scale[2];
+    const fct_blob *b = fct_blobs_find(state, "train/loss_scale");
+    if (!b || fct_blob_bytes(b) != sizeof scale)
+        return FCT_OK;
+    memcpy(scale, b->data, sizeof scale);
+    return fct_loss_scale_restore(t, scale[0], scale[1]);
+}
+
 // What checkpoints of older versions lack. With the border of init.freeze_epochs moved behind where
 // the training stands it is yet to come.
 static void take_newer(fct_trainer *t, const fct_blobs *state)
@@ -251,6 +268,7 @@ static fct_status take_position(fct_trainer *t, const fct_blobs *state)
     t->at = (fct_position){ place[0], place[1], place[2], place[3] };
     fct_optim_set_steps(t->optim, place[PLACE_OPTIM_STEPS]);
     take_newer(t, state);
+    FCT_TRY(take_loss_scale(t, state));
     fct_text_release(&t->run.metrics);
     if (history)
         fct_text_add_bytes(&t->run.metrics, history->data,

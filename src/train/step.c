@@ -74,7 +74,7 @@ static fct_status train_batches(fct_trainer *t, int parts, fct_sums *sums, fct_s
     fct_times_lap(t, FCT_TIME_SAMPLER);
     for (int part = 0; part < parts; part++) {
         const fct_batch *b = NULL;
-        fct_status got = fct_loader_next(t->loader, &b);
+        fct_status got = t->way->next(t, &b);
         fct_times_lap(t, FCT_TIME_DATA);
         FCT_TRY(agree_on_batch(t, got, stop));
         fct_times_lap(t, FCT_TIME_RANKS);
@@ -119,6 +119,8 @@ static fct_status look_for_bad(fct_trainer *t, fct_sums *sums, double *norm)
 {
     fct_trainer_flip(t, fct_params_grads(t->net->params), "train.sum");
     FCT_TRY(fct_optim_norm(t->optim, norm));
+    if (t->way->take_sums)
+        FCT_TRY(t->way->take_sums(t, sums));
     FCT_TRY(fct_identity_norm(t, sums));
     sums->v[FCT_SUM_SKIPPED] = !isfinite(*norm) || !fct_sums_are_finite(sums) || t->head_is_bad;
     return FCT_OK;
@@ -143,9 +145,12 @@ static fct_status update(fct_trainer *t, const fct_sums *sums, fct_step_report *
     if (sums->v[FCT_SUM_HEAD_SQUARE] > 0) // what ranks hold alone, added up
         r->norm = hypot(r->norm, sqrt(sums->v[FCT_SUM_HEAD_SQUARE]));
     r->is_skipped = sums->v[FCT_SUM_SKIPPED] > 0 || !isfinite(r->norm);
+    if (r->is_skipped && fct_loss_scale_is_guilty(t, fct_sums_are_finite(sums)))
+        return fct_loss_scale_overflowed(t);
     t->at.bad_steps = r->is_skipped ? t->at.bad_steps + 1 : 0;
     if (r->is_skipped)
         return fct_trainer_skipped(t, r);
+    FCT_TRY(fct_loss_scale_went_well(t));
     FCT_TRY(write_log_var_grad(t, slope));
     FCT_TRY(fct_optim_step(t->optim, r->rate, r->norm));
     FCT_TRY(or_cancel(t, fct_identity_update(t, r->rate, r->norm)));
@@ -166,7 +171,7 @@ fct_status fct_trainer_step(fct_trainer *t, fct_step_report *out)
     FCT_TRY(t->way->sum_gradients(t, &out->waited_comm_s));
     fct_times_lap(t, FCT_TIME_RANKS);
     FCT_TRY(or_cancel(t, look_for_bad(t, &sums, &out->norm)));
-    fct_times_lap(t, FCT_TIME_OPTIM);
+    fct_times_lap(t, t->device ? FCT_TIME_BACKWARD : FCT_TIME_OPTIM); // there it waits for all
     FCT_TRY(t->way->sum_losses(t, &sums));
     fct_times_lap(t, FCT_TIME_RANKS);
     FCT_TRY(update(t, &sums, out));

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Where the time of a training step goes: a stopwatch that the step hands from part to part.
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "facet/clock.h"
-#include "trainer.h"
+#include "op_times.h"
 
 static const struct {
     const char *key, *about;
@@ -133,6 +134,8 @@ static fct_status run(fct_trainer *t, const fct_step_bench_spec *b, fct_step_ben
         status = measure(t, b, took, out);
     if (status == FCT_OK)
         status = measure_sampler(t, out);
+    if (status == FCT_OK)
+        status = fct_comm_agree(t->comm, fct_op_times_measure(t, out), "measuring operations");
     free(took);
     return status;
 }
@@ -148,7 +151,19 @@ fct_status fct_step_bench_run(const fct_train_spec *spec, const fct_step_bench_s
                              .batch = fct_sampler_batch_size(t->plan, 0) * t->o->train_accumulate,
                              .persons = t->tasks.identities,
                              .steps = b->steps };
+    char words[64];
+    snprintf(out->device, sizeof out->device, "%s%s%s", fct_net_words(t->net, words),
+             t->device ? ": " : "", t->net->place.info.name);
     fct_status status = run(t, b, out);
     fct_trainer_destroy(t);
+    if (status != FCT_OK)
+        fct_step_bench_release(out);
     return status;
+}
+
+void fct_step_bench_release(fct_step_bench *r)
+{
+    free(r->ops);
+    r->ops = NULL;
+    r->n_ops = 0;
 }

@@ -342,6 +342,8 @@ static fct_status run(fct_trainer *t, int *stopped)
         fct_console_start(t);
     if (t->o->cluster_self_test)
         FCT_TRY(fct_self_test(t->comm));
+    if (t->o->cluster_self_test && t->net->place.links)
+        FCT_TRY(fct_device_self_test(t->net->place.links, t->net->backend));
     FCT_TRY(run_epochs(t, stopped));
     if (*stopped)
         FCT_INFO("stopped at epoch %lld, step %lld with a checkpoint; go on with --resume %s",

@@ -45,6 +45,7 @@ typedef struct { // of this rank, in the step under way: pictures whose loss is 
 
 typedef struct fct_trainer fct_trainer;
 typedef struct fct_exact fct_exact;
+typedef struct fct_device_step fct_device_step;
 
 typedef enum { FCT_STOP_NOT, FCT_STOP_BY_SIGNAL, FCT_STOP_BY_DEADLINE } fct_stop;
 
@@ -74,8 +75,18 @@ typedef struct {
     // skipped (FCT_SUM_SKIPPED) is skipped by all.
     fct_status (*sum_gradients)(fct_trainer *t, double *waited_s);
     fct_status (*sum_losses)(fct_trainer *t, fct_sums *sums);
+    fct_status (*next)(fct_trainer *t, const fct_batch **out); // not collective: the next batch
+    // Not collective. After the first wait for the gradients: the losses that were still on their
+    // way. NULL: there are none.
+    fct_status (*take_sums)(fct_trainer *t, fct_sums *sums);
 } fct_step_way;
-extern const fct_step_way fct_step_plain, fct_step_exact; // part.c, exact.c
+extern const fct_step_way fct_step_plain, fct_step_exact, fct_step_device; // part.c, exact.c,
+                                                                           // part_device.c
+
+typedef struct {  // fp16
+    double value; // 0: none
+    double good;  // steps since it changed
+} fct_loss_scale;
 
 struct fct_trainer {
     const fct_train_spec *spec;
@@ -103,7 +114,9 @@ struct fct_trainer {
 
     fct_cores cores;
     const fct_step_way *way;
-    fct_exact *exact; // NULL unless train.exact
+    fct_exact *exact;        // NULL unless train.exact
+    fct_device_step *device; // NULL where buffers are the host's
+    fct_loss_scale loss_scale;
 
     fct_tasks tasks;
     fct_net *net;
@@ -142,6 +155,8 @@ fct_status fct_trainer_stage(fct_trainer *t);
 void fct_trainer_unstage(fct_trainer *t);
 
 // setup.c. Collective. Data, network, optimiser, schedule; no file is written yet.
+int fct_optim_copies(const fct_trainer *t); // not collective: buffers like the weights beside
+                                            // weights and gradients
 fct_status fct_trainer_create(const fct_train_spec *spec, fct_trainer **out);
 void fct_trainer_destroy(fct_trainer *t);
 
@@ -180,6 +195,18 @@ fct_status fct_exact_check(const fct_options *o, int ranks); // E_ARG where exac
 fct_status fct_exact_create(fct_trainer *t);
 void fct_exact_destroy(fct_trainer *t);
 int fct_exact_levels(int64_t shards, int ranks); // gradient buffers that the tree holds on a rank
+
+// part_device.c. Not collective. After the loader; nothing where buffers are the host's.
+fct_status fct_device_step_create(fct_trainer *t);
+void fct_device_step_destroy(fct_trainer *t);
+
+// loss_scale.c. Not collective; all ranks do the same. Nothing happens in another precision.
+fct_status fct_loss_scale_begin(fct_trainer *t); // E_ARG: not a power of two
+fct_status fct_loss_scale_restore(fct_trainer *t, double value, double good);
+// Whether a step that must be skipped is one because of the scale, and a smaller one may help.
+int fct_loss_scale_is_guilty(const fct_trainer *t, int losses_are_finite);
+fct_status fct_loss_scale_overflowed(fct_trainer *t); // then
+fct_status fct_loss_scale_went_well(fct_trainer *t);  // after a step that was taken
 
 // bad_step.c. Not collective. Remembers the rows of the batch just computed whose loss is not
 // finite.

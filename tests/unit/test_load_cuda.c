@@ -25,7 +25,8 @@ static void test_a_library_that_is_missing_or_broken_is_told(void **state)
 {
     char path[] = "/tmp/facet_load_cuda_XXXXXX";
     (void)state;
-    assert_refused("/nowhere/libfacet_cuda.so", "/nowhere/libfacet_cuda.so: cannot");
+    assert_refused("/nowhere/libfacet_cuda.so",
+                   "cannot be loaded: /nowhere/libfacet_cuda.so: cannot");
     const int file = mkstemp(path);
     assert_true(file >= 0);
     assert_int_equal(write(file, "no library", 10), 10);

@@ -182,8 +182,11 @@ static const fct_device_ops device_ops = {
     .mark = fct_cuda_mark,
     .elapsed = fct_cuda_elapsed,
     .set_loss_scale = fct_cuda_set_loss_scale,
+    .get_choices = fct_cuda_choices_get,
+    .put_choices = fct_cuda_choices_put,
     .losses = &fct_cuda_losses,
     .head = &fct_cuda_head,
+    .comm = &fct_nccl_ops,
 };
 
 const fct_backend_ops fct_cuda_table = {

@@ -134,6 +134,9 @@ static fct_status choose(const fct_cuda *b, const product_dims *v, linear_state 
     cublasLtMatmulPreference_t p;
     cublasLtMatmulHeuristicResult_t found;
     int n = 0;
+    // Of a bias that is to come its place says how it will be aligned.
+    const void *bias = (const void *)(uintptr_t)alignment_bytes[alignment];
+    FCT_TRY(set(s->product, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &bias, sizeof bias));
     FCT_TRY(check(cublasLtMatmulPreferenceCreate(&p), "a preference"));
     fct_status status = set_wishes(b, alignment_bytes[alignment], p);
     if (status == FCT_OK)
@@ -183,10 +186,10 @@ static void linear_release(fct_cuda_plan *plan)
 // ---- running
 
 static fct_status multiply(fct_cuda *b, linear_state *s, const void *left, const void *right,
-                           void *result)
+                           const void *bias, void *result)
 {
     const float one = 1, none = 0;
-    const uintptr_t all = (uintptr_t)left | (uintptr_t)right | (uintptr_t)result;
+    const uintptr_t all = (uintptr_t)left | (uintptr_t)right | (uintptr_t)bias | (uintptr_t)result;
     const int alignment = all % alignment_bytes[ALIGNED] == 0 ? ALIGNED : LOOSE;
     return check(cublasLtMatmul(b->blas->handle, s->product, &one, left, s->a, right, s->b, &none,
                                 result, s->d, result, s->d, &s->algo[alignment], b->blas->workspace,
@@ -207,13 +210,12 @@ static fct_status linear_run(fct_cuda *b, fct_cuda_plan *plan, const fct_tensor 
         if (!desc->attr.linear.no_bias)
             FCT_TRY_CUDA(fct_cuda_column_sums(second, fct_cuda_at(&out[1]), v.n, v.o,
                                               b->stream[FCT_STREAM_COMPUTE]));
-        return multiply(b, s, first, second, result);
+        return multiply(b, s, first, second, NULL, result);
     }
-    if (adds_bias(desc)) {
-        const void *bias = fct_cuda_at(&in[2]);
+    const void *bias = adds_bias(desc) ? fct_cuda_at(&in[2]) : NULL;
+    if (bias)
         FCT_TRY(set(s->product, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &bias, sizeof bias));
-    }
-    return multiply(b, s, second, first, result); // w before x or dy
+    return multiply(b, s, second, first, bias, result); // w before x or dy
 }
 
 const fct_cuda_family fct_cuda_linear = { .prepare = linear_prepare,

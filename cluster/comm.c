@@ -99,11 +99,18 @@ fct_status fct_comm_check(fct_comm *c)
     return c->broken == FCT_OK ? FCT_OK : fct_fail_set(c->broken, c->why);
 }
 
+static void tell_watcher(fct_comm *c)
+{
+    if (c->watch)
+        (void)c->watch(c->watched);
+}
+
 fct_status fct_comm_break(fct_comm *c, const fct_cancel_note *note)
 {
     if (c->broken == FCT_OK) {
         c->broken = FCT_E_PEER;
         snprintf(c->why, sizeof c->why, "%s", note->text);
+        tell_watcher(c);
     }
     return fct_comm_check(c);
 }
@@ -120,6 +127,7 @@ void fct_comm_cancel(fct_comm *c, fct_status mine)
     c->broken = mine;
     snprintf(c->why, sizeof c->why, "%s", note.text);
     c->ops->cancel(c, &note);
+    tell_watcher(c);
 }
 
 int fct_comm_is_cancelled(const fct_comm *c)

@@ -35,12 +35,16 @@ static fct_status poll_hosts(fct_comm *c)
     return c->ops == &fct_comm_mpi_kind ? fct_mpi_poll((fct_comm_mpi *)c) : fct_comm_check(c);
 }
 
-// For the waits of the hosts' communicator: an error of the device ends them too.
+// For the hosts' communicator: an error of the device ends its waits too, and where it breaks the
+// device's collectives end before somebody frees memory, which waits for them.
 static fct_status watch(void *ctx)
 {
     fct_comm_device *d = ctx;
-    fct_status status = d->is_aborted ? fct_comm_check(d->c) : d->ops->check(d->link);
-    return fct_device_broke(d, status);
+    fct_status status = fct_comm_check(d->c);
+    if (status == FCT_OK)
+        return fct_device_broke(d, d->ops->check(d->link));
+    abort_link(d);
+    return status;
 }
 
 static fct_status look(fct_comm_device *d)

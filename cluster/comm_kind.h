@@ -43,7 +43,8 @@ struct fct_comm {
     // so every later one returns this at once, with `why`.
     fct_status broken;
     char why[FCT_WHY_MAX];
-    // Asked while this rank waits for others; not OK ends the wait. NULL: nothing is asked.
+    // Asked while this rank waits for others, where not OK ends the wait, and told, by one more
+    // question, when the communicator breaks. NULL: nobody.
     fct_status (*watch)(void *ctx);
     void *watched;
 };

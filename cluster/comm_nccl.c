@@ -15,7 +15,7 @@
 #include "facet/comm_device.h"
 #include "facet/log.h"
 
-static const double end_limit_s = 10; // of leaving, and of an abort
+static const double end_limit_s = 10, abort_patience_s = 1;
 
 typedef struct memory {
     struct memory *next;
@@ -23,8 +23,11 @@ typedef struct memory {
     int is_ours, is_from_nccl; // ours: freed with the link
 } memory;
 
+typedef struct ending ending;
+
 struct fct_device_link {
     ncclComm_t comm;
+    ending *ending; // NULL: has not begun
     cudaEvent_t event;
     memory *memory;
     int is_aborted;
@@ -252,6 +255,8 @@ static fct_status get_memory(fct_device_link *l, size_t bytes, void **out)
         TRY_CUDA(cudaMalloc(&at, bytes));
     }
     fct_status status = check_cuda(cudaMemset(at, 0, bytes), "zeros");
+    if (status == FCT_OK) // other streams are not ordered after the default one
+        status = check_cuda(cudaStreamSynchronize(NULL), "zeros");
     if (status == FCT_OK)
         status = keep(l, at, bytes, &m);
     if (status != FCT_OK) {
@@ -288,15 +293,15 @@ static void put_memory(fct_device_link *l, void *at)
 
 // What NCCL takes down it takes down in its own time: it waits for recordings that hold its
 // collectives, and for kernels. So a thread of its own calls it, and is left behind when it hangs.
-typedef struct {
+struct ending {
     ncclComm_t comm;
     ncclResult_t (*how)(ncclComm_t comm);
     atomic_int is_done, holders;
-} ending;
+};
 
 static void let_go_of(ending *e)
 {
-    if (atomic_fetch_sub(&e->holders, 1) == 1)
+    if (e && atomic_fetch_sub(&e->holders, 1) == 1)
         free(e);
 }
 
@@ -309,34 +314,42 @@ static void *end_it(void *arg)
     return NULL;
 }
 
-static void end_comm(ncclComm_t comm, ncclResult_t (*how)(ncclComm_t))
+static int is_ended(const ending *e, double limit_s)
+{
+    const double start = fct_clock_s();
+    while (!atomic_load(&e->is_done) && fct_clock_s() - start < limit_s)
+        fct_clock_sleep_s(0.001);
+    return atomic_load(&e->is_done);
+}
+
+// Without memory or a thread the end of the process will do.
+static void begin_end(fct_device_link *l, ncclResult_t (*how)(ncclComm_t))
 {
     pthread_t thread;
     ending *e = calloc(1, sizeof *e);
-    const double start = fct_clock_s();
     if (!e)
-        return; // the end of the process will do
-    *e = (ending){ .comm = comm, .how = how };
+        return;
+    *e = (ending){ .comm = l->comm, .how = how };
     atomic_store(&e->holders, 2);
     if (pthread_create(&thread, NULL, end_it, e) != 0) {
         free(e);
         return;
     }
     pthread_detach(thread);
-    while (!atomic_load(&e->is_done) && fct_clock_s() - start < end_limit_s)
-        fct_clock_sleep_s(0.001);
-    if (!atomic_load(&e->is_done))
-        FCT_WARN("NCCL did not end its work within %.0f s, and is left as it is", end_limit_s);
-    let_go_of(e);
+    l->ending = e;
 }
 
+// What waits on the device is told at once; what NCCL then frees is waited for at the link's end.
 static void abort_link(fct_device_link *l)
 {
     if (l->is_aborted)
         return;
     l->is_aborted = 1;
-    if (l->comm)
-        end_comm(l->comm, ncclCommAbort);
+    if (!l->comm)
+        return;
+    begin_end(l, ncclCommAbort);
+    if (l->ending)
+        is_ended(l->ending, abort_patience_s);
 }
 
 // 1 when every rank is done with the communicator.
@@ -363,10 +376,13 @@ static void leave(fct_device_link *l)
     }
     if (l->comm && !l->is_aborted) {
         if (finalize(l))
-            end_comm(l->comm, ncclCommDestroy);
+            begin_end(l, ncclCommDestroy);
         else
             abort_link(l);
     }
+    if (l->ending && !is_ended(l->ending, end_limit_s))
+        FCT_WARN("NCCL did not end its work within %.0f s, and is left as it is", end_limit_s);
+    let_go_of(l->ending);
     if (l->event)
         cudaEventDestroy(l->event);
     free(l);

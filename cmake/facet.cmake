@@ -91,6 +91,21 @@ function(fct_set_flags target)
   endif()
 endfunction()
 
+# CUDA C as C++ for the host (tests/standin): what it was written for is the device.
+function(fct_set_standin_flags target)
+  target_compile_options(${target} INTERFACE -Wall -Wextra -Wno-unknown-pragmas
+    "$<$<COMPILE_LANGUAGE:C>:SHELL:-Wshadow -Wconversion -Wpedantic -Wstrict-prototypes -Wmissing-prototypes>"
+    -O2 -fno-math-errno -fno-trapping-math -ffp-contract=off)
+  target_compile_definitions(${target} INTERFACE _GNU_SOURCE FACET_VERSION="${PROJECT_VERSION}")
+  if(FACET_WERROR)
+    target_compile_options(${target} INTERFACE -Werror)
+  endif()
+  if(FACET_ASAN)
+    target_compile_options(${target} INTERFACE -fsanitize=address,undefined -fno-omit-frame-pointer -g)
+    target_link_options(${target} INTERFACE -fsanitize=address,undefined)
+  endif()
+endfunction()
+
 # Debian keeps the serial HDF5 beside the parallel ones; pkg-config names it exactly.
 macro(fct_find_hdf5)
   pkg_search_module(HDF5 REQUIRED IMPORTED_TARGET hdf5-serial hdf5)
@@ -133,6 +148,15 @@ macro(fct_find_cuda)
     endif()
   endif()
 endmacro()
+
+# fct_standin_env(OUT): what a test needs in ENV to train on the stand-in of a GPU (tests/standin);
+# empty where it is not built. The test needs facet_cuda_standin built, which is part of `all`.
+function(fct_standin_env out)
+  set(${out} "" PARENT_SCOPE)
+  if(FACET_CUDA AND NOT FACET_TSAN)
+    set(${out} FACET_CUDA_LIBRARY=${CMAKE_BINARY_DIR}/tests/standin/libfacet_cuda.so PARENT_SCOPE)
+  endif()
+endfunction()
 
 # fct_cuda_library(facet_cuda a.c b.cu): a library to be loaded, beside the program.
 function(fct_cuda_library name)

@@ -17,7 +17,7 @@ typedef enum {
     FCT_STREAM_SAMPLER,
     FCT_STREAM_TEST,
     FCT_STREAM_CLASSES
-} fct_stream;
+} fct_rng_stream;
 
 typedef struct {
     uint32_t key[2];
@@ -27,7 +27,7 @@ typedef struct {
 } fct_rng;
 
 // Not collective, none of these. A stream of numbers that is a function of its four arguments.
-void fct_rng_init(fct_rng *rng, uint64_t seed, fct_stream stream, uint32_t epoch,
+void fct_rng_init(fct_rng *rng, uint64_t seed, fct_rng_stream stream, uint32_t epoch,
                   uint64_t position);
 uint32_t fct_rng_u32(fct_rng *rng);                            // 32 bits, even
 double fct_rng_uniform(fct_rng *rng);                          // [0, 1)

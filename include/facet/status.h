@@ -69,7 +69,8 @@ static inline fct_status fct_fail_pass(fct_status told, fct_status status)
     } while (0)
 
 // For our own bugs only, never for what a user or the world can cause. Not removed by NDEBUG.
-_Noreturn void fct_assert_failed(const char *file, int line, const char *expression);
+void fct_assert_failed(const char *file, int line, const char *expression)
+    __attribute__((noreturn));
 #define FCT_ASSERT(e) ((e) ? (void)0 : fct_assert_failed(__FILE__, __LINE__, #e))
 
 #endif

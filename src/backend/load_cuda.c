@@ -48,6 +48,9 @@ const fct_backend_ops *fct_cuda_library(void)
     if (library)
         table = dlsym(library, "fct_cuda_table");
     if (!table)
-        FCT_FAIL(FCT_E_UNSUPPORTED, "%s: cannot be loaded: %s", path, dlerror());
+        FCT_FAIL(FCT_E_UNSUPPORTED,
+                 "the cuda backend cannot be loaded: %s\n"
+                 "ldd %s shows which of NVIDIA's libraries is missing",
+                 dlerror(), path);
     return table;
 }

@@ -5,6 +5,7 @@
 
 #include "cmd.h"
 
+int fct_bench_allreduce(int argc, char **argv); // measuring: under a launcher on all ranks
 int fct_bench_loader(int argc, char **argv);
 int fct_bench_step(int argc, char **argv); // under a launcher on all ranks
 

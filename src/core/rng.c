@@ -25,7 +25,8 @@ void fct_philox(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4
 }
 
 // The counter's first word runs; the others are the place in the training: epoch and position.
-void fct_rng_init(fct_rng *rng, uint64_t seed, fct_stream stream, uint32_t epoch, uint64_t position)
+void fct_rng_init(fct_rng *rng, uint64_t seed, fct_rng_stream stream, uint32_t epoch,
+                  uint64_t position)
 {
     *rng = (fct_rng){ 0 };
     rng->key[0] = (uint32_t)seed;

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The head's matrix products, by the backend's linear layer without bias. A plan has fixed shapes;
-// the head's change where a batch is shorter or other classes are sampled, so the last is kept.
+// the head's change where a batch is shorter or other classes are sampled, so the last is kept; or
+// all, where a recording may be using them.
+#include <stdlib.h>
+
 #include "head_internal.h"
 
 static fct_shape shape_of(const fct_head_matrix *m)
@@ -20,18 +23,31 @@ static int is_planned(const fct_head_product *p, const fct_op_desc *d)
            fct_shape_equal(&p->plan->desc.out[0], &d->out[0]);
 }
 
-static void release(fct_head *h, fct_head_product *p)
+static void release(fct_head *h, fct_head_multiplication which)
 {
-    h->ops->plan_destroy(p->plan);
-    h->ops->release(h->spec.backend, p->workspace);
-    *p = (fct_head_product){ 0 };
+    fct_head_product *next;
+    for (fct_head_product *p = h->product[which]; p; p = next) {
+        next = p->next;
+        h->ops->plan_destroy(p->plan);
+        h->ops->release(h->spec.backend, p->workspace);
+        free(p);
+    }
+    h->product[which] = NULL;
 }
 
-static fct_status plan(fct_head *h, fct_head_product *p, const fct_op_desc *d)
+static fct_status plan(fct_head *h, fct_head_multiplication which, const fct_op_desc *d,
+                       fct_head_product **out)
 {
-    if (is_planned(p, d))
-        return FCT_OK;
-    release(h, p);
+    for (*out = h->product[which]; *out; *out = (*out)->next)
+        if (is_planned(*out, d))
+            return FCT_OK;
+    if (!fct_head_is_recordable(h))
+        release(h, which);
+    fct_head_product *p = calloc(1, sizeof *p);
+    if (!p)
+        return FCT_FAIL_NOMEM(sizeof *p, "a product of the identity head");
+    p->next = h->product[which];
+    h->product[which] = *out = p; // released with the head, whole or not
     FCT_TRY(h->ops->plan(h->spec.backend, d, &p->plan));
     const size_t bytes = h->ops->workspace_bytes(p->plan);
     return bytes ? h->ops->alloc(h->spec.backend, bytes, &p->workspace) : FCT_OK;
@@ -50,14 +66,14 @@ fct_status fct_head_multiply(fct_head *h, fct_head_multiplication which, fct_hea
     d.in[1] = in[1].shape;
     d.out[0] = to[0].shape;
     d.attr.linear.no_bias = 1;
-    fct_head_product *p = &h->product[which];
-    FCT_TRY(plan(h, p, &d));
+    fct_head_product *p;
+    FCT_TRY(plan(h, which, &d, &p));
     FCT_TRY(h->ops->run(h->spec.backend, p->plan, in, to, (fct_slice){ p->workspace, 0 }));
-    return h->ops->sync(h->spec.backend);
+    return h->ops->device ? FCT_OK : h->ops->sync(h->spec.backend);
 }
 
 void fct_head_products_release(fct_head *h)
 {
     for (int i = 0; i < FCT_HEAD_PLANS; i++)
-        release(h, &h->product[i]);
+        release(h, (fct_head_multiplication)i);
 }

@@ -98,6 +98,8 @@ fct_status fct_head_rows_create(fct_head *h)
     FCT_TRY(fct_head_get(h, (size_t)r->capacity * sizeof *r->chosen, (void **)&r->chosen));
     FCT_TRY(fct_head_get(h, classes + PER_DRAW, (void **)&r->is_wanted));
     FCT_ASSERT(r->states < FCT_HEAD_STATES);
+    FCT_TRY(
+        fct_head_get_buffer(h, (size_t)r->capacity * sizeof *r->chosen, &h->held[FCT_HELD_CHOSEN]));
     for (int i = 0; i <= r->states; i++)
         FCT_TRY(fct_head_get_buffer(h, (size_t)fct_head_all_rows(h) * row_bytes(h), &r->all[i]));
     return FCT_OK;
@@ -153,24 +155,6 @@ int64_t fct_head_rows_n(const fct_head *h)
     return h->rows.is_sampled ? h->rows.chosen_n * h->spec.centres : h->rows.capacity;
 }
 
-int64_t fct_head_place(const fct_head *h, int64_t label)
-{
-    const fct_head_rows *r = &h->rows;
-    if (label < r->low || label >= r->high)
-        return -1;
-    if (!r->is_sampled)
-        return label - r->low;
-    int64_t low = 0, high = r->chosen_n;
-    while (low < high) {
-        const int64_t middle = (low + high) / 2;
-        if (r->chosen[middle] < label - r->low)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low < r->chosen_n && r->chosen[low] == label - r->low ? low : -1;
-}
-
 // ---- sampling
 
 enum { DRAWN = 1, IN_BATCH = 2 };
@@ -217,20 +201,15 @@ static void choose(fct_head *h, int64_t step)
 }
 
 // Between `all` and the table, weights and moments.
-static void copy_chosen(fct_head *h, int is_back)
+static fct_status copy_chosen(fct_head *h, int is_back)
 {
     const fct_head_rows *r = &h->rows;
-    const size_t bytes = row_bytes(h) * (size_t)h->spec.centres;
     for (int state = 0; state <= r->states; state++) {
         const char *name;
-        char *all = (char *)fct_head_at(h, r->all[state]);
-        char *small = (char *)fct_head_at(h, trained(h, state, &name));
-#pragma omp parallel for schedule(static)
-        for (int64_t i = 0; i < r->chosen_n; i++) {
-            char *one = all + (size_t)r->chosen[i] * bytes, *other = small + (size_t)i * bytes;
-            memcpy(is_back ? one : other, is_back ? other : one, bytes);
-        }
+        const fct_slice all = { r->all[state], 0 }, table = { trained(h, state, &name), 0 };
+        FCT_TRY(h->table->move(h->spec.backend, &h->work, all, table, is_back));
     }
+    return FCT_OK;
 }
 
 fct_status fct_head_rows_choose(fct_head *h, int64_t step)
@@ -239,12 +218,15 @@ fct_status fct_head_rows_choose(fct_head *h, int64_t step)
     if (!r->is_sampled)
         return FCT_OK;
     choose(h, step);
-    copy_chosen(h, 0);
+    h->work.chosen = fct_head_slice_of(h, FCT_HELD_CHOSEN);
+    h->work.chosen_n = r->chosen_n;
+    FCT_TRY(fct_head_push(h, h->work.chosen, r->chosen, (size_t)r->chosen_n * sizeof *r->chosen));
+    FCT_TRY(copy_chosen(h, 0));
     // The rows behind them train too, on nothing.
-    char *grads = (char *)fct_head_at(h, fct_params_grads(r->params));
     const size_t used = (size_t)fct_head_rows_n(h) * row_bytes(h);
-    memset(grads + used, 0, fct_params_bytes(r->params) - used);
-    return FCT_OK;
+    const fct_vec_args none = { .n = (fct_params_bytes(r->params) - used) / sizeof(float),
+                                .a = { fct_params_grads(r->params), used } };
+    return none.n ? h->ops->vec(h->spec.backend, FCT_VEC_FILL, &none, 1) : FCT_OK;
 }
 
 // ---- the step
@@ -264,19 +246,51 @@ fct_status fct_head_update(fct_head *h, double learning_rate, double norm)
     if (!h->spec.is_sharded)
         return FCT_OK;
     FCT_TRY(fct_optim_step(h->rows.optim, learning_rate, norm));
-    if (h->rows.is_sampled)
-        copy_chosen(h, 1);
-    return FCT_OK;
+    return h->rows.is_sampled ? copy_chosen(h, 1) : FCT_OK;
 }
 
-static void swap(float *a, float *b, int64_t n)
+// ---- all rows, a piece at a time through the host
+
+enum { PIECE_FLOATS = 1 << 20 };
+
+typedef fct_status (*on_piece)(fct_head *h, int64_t first, int64_t n, float *piece);
+
+static fct_status for_pieces(fct_head *h, on_piece work)
 {
-#pragma omp parallel for schedule(static)
-    for (int64_t i = 0; i < n; i++) {
-        const float kept = a[i];
-        a[i] = b[i];
-        b[i] = kept;
-    }
+    const int64_t all = fct_head_all_rows(h) * h->spec.features;
+    float *piece = malloc(PIECE_FLOATS * sizeof *piece);
+    if (!piece)
+        return FCT_FAIL_NOMEM(PIECE_FLOATS * sizeof *piece, "rows of the identity head");
+    fct_status status = FCT_OK;
+    for (int64_t first = 0; first < all && status == FCT_OK; first += PIECE_FLOATS)
+        status = work(h, first, all - first < PIECE_FLOATS ? all - first : PIECE_FLOATS, piece);
+    free(piece);
+    return status;
+}
+
+static fct_slice part_of(fct_buffer *buffer, int64_t first)
+{
+    return (fct_slice){ buffer, (size_t)first * sizeof(float) };
+}
+
+// Where the average of sampled weights lies; NULL: there is none.
+static fct_buffer *average(const fct_head *h)
+{
+    const char *name;
+    for (int i = 1; h->rows.is_sampled && i <= h->rows.states; i++)
+        if (trained(h, i, &name) && !strcmp(name, "ema"))
+            return h->rows.all[i];
+    return NULL;
+}
+
+static fct_status swap_piece(fct_head *h, int64_t first, int64_t n, float *piece)
+{
+    const fct_slice weight = part_of(h->rows.all[0], first), ema = part_of(average(h), first);
+    const size_t bytes = (size_t)n * sizeof *piece;
+    const fct_vec_args copy = { .n = (size_t)n, .a = weight, .b = ema };
+    FCT_TRY(fct_head_pull(h, piece, weight, bytes));
+    FCT_TRY(h->ops->vec(h->spec.backend, FCT_VEC_COPY, &copy, 1));
+    return fct_head_push(h, ema, piece, bytes);
 }
 
 fct_status fct_head_swap_ema(fct_head *h)
@@ -284,27 +298,24 @@ fct_status fct_head_swap_ema(fct_head *h)
     const fct_head_rows *r = &h->rows;
     if (!h->spec.is_sharded || !r->is_sampled)
         return h->spec.is_sharded ? fct_optim_swap_ema(r->optim) : FCT_OK;
+    return average(h) && fct_optim_steps(r->optim) > 0 ? for_pieces(h, swap_piece) : FCT_OK;
+}
+
+// The average of sampled classes too, which no step has chosen yet.
+static fct_status init_piece(fct_head *h, int64_t first, int64_t n, float *piece)
+{
+    const fct_head_rows *r = &h->rows;
     const char *name;
-    for (int i = 1; i <= r->states && fct_optim_steps(r->optim) > 0; i++)
-        if (trained(h, i, &name) && !strcmp(name, "ema"))
-            swap(fct_head_at(h, r->all[0]), fct_head_at(h, r->all[i]),
-                 fct_head_all_rows(h) * h->spec.features);
-    return FCT_OK;
+    int rows;
+    const size_t bytes = (size_t)n * sizeof *piece;
+    fct_param_fill(&fct_params_table(r->params, &rows)[r->param], h->spec.seed,
+                   r->low * h->spec.centres * h->spec.features + first, n, piece);
+    FCT_TRY(fct_head_push(h, part_of(fct_head_state(h, 0, &name), first), piece, bytes));
+    fct_buffer *ema = average(h);
+    return ema ? fct_head_push(h, part_of(ema, first), piece, bytes) : FCT_OK;
 }
 
 fct_status fct_head_init(fct_head *h)
 {
-    const fct_head_rows *r = &h->rows;
-    if (!h->spec.is_sharded)
-        return FCT_OK;
-    int n;
-    const char *name;
-    const int64_t elements = fct_head_all_rows(h) * h->spec.features;
-    float *weight = fct_head_at(h, fct_head_state(h, 0, &name));
-    fct_param_fill(&fct_params_table(r->params, &n)[r->param], h->spec.seed,
-                   r->low * h->spec.centres * h->spec.features, elements, weight);
-    for (int i = 1; r->is_sampled && i <= r->states; i++) // of classes that no step has chosen yet
-        if (trained(h, i, &name) && !strcmp(name, "ema"))
-            memcpy(fct_head_at(h, r->all[i]), weight, (size_t)elements * sizeof(float));
-    return FCT_OK;
+    return h->spec.is_sharded ? for_pieces(h, init_piece) : FCT_OK;
 }

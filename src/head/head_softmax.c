@@ -5,6 +5,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "facet/margin_math.h"
 #include "head_internal.h"
 
 enum { LANES = 16, BLOCK = 512 };
@@ -19,28 +20,6 @@ typedef struct {
     float max;
     double sum, squares;
 } scan_result;
-
-// exp(x) for x <= 0 as in Cephes (Moshier): within 2 ulp; 0 below -87; NaN stays.
-static inline float exp_negative(float x)
-{
-    const float magic = 12582912.0F; // 1.5 * 2^23: adding it rounds to an integer
-    const float v = x < -87.0F ? -87.0F : x;
-    const float shifted = v * 1.44269504F + magic, n = shifted - magic;
-    const float r = v - n * 0.693359375F - n * -2.12194440e-4F;
-    float y = 1.9875691500e-4F;
-    y = y * r + 1.3981999507e-3F;
-    y = y * r + 8.3334519073e-3F;
-    y = y * r + 4.1665795894e-2F;
-    y = y * r + 1.6666665459e-1F;
-    y = y * r + 5.0000001201e-1F;
-    y = y * r * r + r + 1.0F;
-    uint32_t bits;
-    float power;
-    memcpy(&bits, &shifted, sizeof bits);
-    bits = (bits - 0x4B400000u + 127u) << 23;
-    memcpy(&power, &bits, sizeof power);
-    return x < -87.0F ? 0.0F : y * power;
-}
 
 CLONES static void scale_row(const float *restrict inverse, float scale, int64_t n,
                              float *restrict z)
@@ -86,9 +65,9 @@ CLONES static double sum_exponentials(const float *restrict z, int64_t n, float 
         int64_t j = from;
         for (; j + LANES <= end; j += LANES)
             for (int l = 0; l < LANES; l++)
-                sum[l] += exp_negative(z[j + l] - max);
+                sum[l] += fct_exp_negative(z[j + l] - max);
         for (int l = 0; j + l < end; l++)
-            sum[l] += exp_negative(z[j + l] - max);
+            sum[l] += fct_exp_negative(z[j + l] - max);
         for (int l = 0; l < LANES; l++)
             total += (double)sum[l];
     }
@@ -100,7 +79,7 @@ CLONES static void slope_row(const float *restrict inverse, float factor, float 
                              float *restrict z, float *restrict taken)
 {
     for (int64_t j = 0; j < n; j++) {
-        const float v = z[j], g = factor * exp_negative(v - max);
+        const float v = z[j], g = factor * fct_exp_negative(v - max);
         taken[j] += g * (v == -INFINITY ? 0.0F : v);
         z[j] = g * inverse[j];
     }
@@ -127,39 +106,65 @@ CLONES static void take_back(const float *restrict w, float coefficient, int64_t
         dw[e] -= coefficient * w[e];
 }
 
-void fct_head_inverse_lengths(int64_t rows, int64_t features, const float *w, float *inverse)
+fct_status fct_head_host_invert(fct_backend *b, const fct_head_work *w)
 {
+    const int64_t features = w->features;
+    const float *weight = fct_head_host_at(b, w->weight);
+    float *inverse = fct_head_host_at(b, w->inverse);
 #pragma omp parallel for schedule(static)
-    for (int64_t j = 0; j < rows; j++) {
-        const double squares = squared_length(w + j * features, features);
+    for (int64_t j = 0; j < w->r; j++) {
+        const double squares = squared_length(weight + j * features, features);
         inverse[j] = squares == 0 ? 0.0F : (float)(1 / sqrt(squares));
     }
-}
-
-// The nearest centre; one that is NaN is it, so that it shows.
-static int nearest_centre(const float *z, int centres)
-{
-    int best = 0;
-    for (int k = 1; k < centres; k++)
-        if (z[k] > z[best] || isnan(z[k]))
-            best = k;
-    return best;
+    return FCT_OK;
 }
 
 static void keep_nearest(float *z, int64_t classes, int centres)
 {
     for (int64_t c = 0; centres > 1 && c < classes; c++) {
         float *of = z + c * centres;
-        const int best = nearest_centre(of, centres);
+        int best = 0;
+        for (int k = 1; k < centres; k++)
+            if (fct_centre_is_nearer(of[k], of[best]))
+                best = k;
         for (int k = 0; k < centres; k++)
             of[k] = k == best ? of[k] : -INFINITY;
     }
 }
 
-static int64_t true_column(const fct_head *h, int64_t label, const float *z)
+typedef struct { // the work, on the host
+    const fct_head_work *w;
+    int64_t m, r;
+    const int64_t *label, *chosen;
+    float *z, *inverse, *coefficient, *slope, *cosine;
+    double *largest, *total;
+    int64_t *column;
+    const fct_head_force *force;
+} softmax;
+
+static softmax open_work(fct_backend *b, const fct_head_work *w)
 {
-    const int centres = h->spec.centres;
-    const int64_t place = fct_head_place(h, label);
+    return (softmax){ .w = w,
+                      .m = w->m,
+                      .r = w->r,
+                      .label = (int64_t *)fct_head_host_at(b, w->label) + w->base,
+                      .chosen = fct_head_host_at(b, w->chosen),
+                      .z = fct_head_host_at(b, w->z),
+                      .inverse = fct_head_host_at(b, w->inverse),
+                      .coefficient = fct_head_host_at(b, w->coefficient),
+                      .slope = fct_head_host_at(b, w->slope),
+                      .cosine = fct_head_host_at(b, w->cosine),
+                      .largest = fct_head_host_at(b, w->largest),
+                      .total = fct_head_host_at(b, w->total),
+                      .column = fct_head_host_at(b, w->column),
+                      .force = fct_head_host_at(b, w->force) };
+}
+
+static int64_t true_column(const softmax *s, int64_t label, const float *z)
+{
+    const fct_head_work *w = s->w;
+    const int centres = w->centres;
+    const int64_t place = fct_class_place(s->chosen, w->chosen_n, w->low, w->high, label);
     if (place < 0)
         return -1;
     for (int k = 0; k < centres; k++)
@@ -168,68 +173,75 @@ static int64_t true_column(const fct_head *h, int64_t label, const float *z)
     return place * centres;
 }
 
-static void logits_row(const fct_head *h, const fct_margin *margin, int64_t i, int64_t n, float *z)
+static void logits_row(const softmax *s, int64_t i, float *z)
 {
-    const fct_head_softmax *s = &h->soft;
-    scale_row(h->inverse, margin->scale, n, z);
-    keep_nearest(z, n / h->spec.centres, h->spec.centres);
-    const int64_t t = true_column(h, h->batch.label[h->batch.base + i], z);
+    const fct_margin *margin = &s->force->margin;
+    const int64_t n = s->r, m = s->m;
+    double *largest = s->largest + i, *total = s->total + i;
+    scale_row(s->inverse, margin->scale, n, z);
+    keep_nearest(z, n / s->w->centres, s->w->centres);
+    const int64_t t = true_column(s, s->label[i], z);
     scan_result r = { .max = -INFINITY };
     scan(z, t < 0 ? n : t, &r);
     s->column[i] = t;
-    s->target[i] = -INFINITY;
-    s->target_logit[i] = 0;
+    largest[FCT_HEAD_TARGET * m] = -INFINITY;
+    total[FCT_HEAD_TRUE_LOGIT * m] = 0;
     if (t >= 0) {
         scan(z + t + 1, n - t - 1, &r);
         s->cosine[i] = z[t] / margin->scale;
-        s->target[i] = (double)s->cosine[i];
+        largest[FCT_HEAD_TARGET * m] = (double)s->cosine[i];
         r.sum += (double)z[t];
         r.squares += (double)z[t] * (double)z[t];
         z[t] = fct_margin_logit(margin, s->cosine[i], &s->slope[i]);
-        s->target_logit[i] = (double)z[t];
+        total[FCT_HEAD_TRUE_LOGIT * m] = (double)z[t];
     }
-    s->other[i] = (double)r.max / (double)margin->scale;
-    s->max[i] = t >= 0 && z[t] > r.max ? (double)z[t] : (double)r.max;
-    s->z1[i] = r.sum;
-    s->z2[i] = r.squares;
+    largest[FCT_HEAD_OTHER * m] = (double)r.max / (double)margin->scale;
+    largest[FCT_HEAD_MAX * m] = t >= 0 && z[t] > r.max ? (double)z[t] : (double)r.max;
+    total[FCT_HEAD_Z1 * m] = r.sum;
+    total[FCT_HEAD_Z2 * m] = r.squares;
 }
 
-void fct_head_logits(const fct_head *h, const fct_margin *margin, float *z)
+fct_status fct_head_host_logits(fct_backend *b, const fct_head_work *w)
 {
-    const int64_t n = fct_head_rows_n(h);
+    const softmax s = open_work(b, w);
+    s.total[FCT_HEAD_CLASSES * s.m] = (double)s.r / w->centres;
 #pragma omp parallel for schedule(static)
-    for (int64_t i = 0; i < h->batch.m; i++)
-        logits_row(h, margin, i, n, z + i * n);
+    for (int64_t i = 0; i < s.m; i++)
+        logits_row(&s, i, s.z + i * s.r);
+    return FCT_OK;
 }
 
-void fct_head_exponentials(const fct_head *h, const float *z)
+fct_status fct_head_host_exponentials(fct_backend *b, const fct_head_work *w)
 {
-    const int64_t n = fct_head_rows_n(h);
+    const softmax s = open_work(b, w);
 #pragma omp parallel for schedule(static)
-    for (int64_t i = 0; i < h->batch.m; i++)
-        h->soft.sum[i] = sum_exponentials(z + i * n, n, (float)h->soft.max[i]);
+    for (int64_t i = 0; i < s.m; i++)
+        s.total[FCT_HEAD_EXPONENTIALS * s.m + i] =
+            sum_exponentials(s.z + i * s.r, s.r, (float)s.largest[FCT_HEAD_MAX * s.m + i]);
+    return FCT_OK;
 }
 
 // Columns [from, from + n) of all rows, one after the other.
-static void slopes_block(const fct_head *h, const double *weight, int64_t from, int64_t n, float *z)
+static void slopes_block(const softmax *s, int64_t from, int64_t n)
 {
-    const fct_head_softmax *s = &h->soft;
-    const double scale = h->spec.margin.scale;
-    float *taken = h->coefficient + from;
-    const float *inverse = h->inverse + from;
+    const double scale = s->w->margin.scale;
+    float *taken = s->coefficient + from;
+    const float *inverse = s->inverse + from;
     memset(taken, 0, (size_t)n * sizeof *taken);
-    for (int64_t i = 0; i < h->batch.m; i++) {
-        float *row = z + i * fct_head_rows_n(h) + from;
+    for (int64_t i = 0; i < s->m; i++) {
+        float *row = s->z + i * s->r + from;
         const int64_t t = s->column[i] - from;
         const int is_here = s->column[i] >= 0 && t >= 0 && t < n;
         const double logit = is_here ? (double)row[t] : 0;
+        const double max = s->largest[FCT_HEAD_MAX * s->m + i];
+        const double sum = s->total[FCT_HEAD_EXPONENTIALS * s->m + i];
+        const double weight = s->label[i] >= 0 ? s->force->weight : 0;
         if (is_here)
             row[t] = -INFINITY;
-        slope_row(inverse, (float)(weight[i] * scale / s->sum[i]), (float)s->max[i], n, row, taken);
+        slope_row(inverse, (float)(weight * scale / sum), (float)max, n, row, taken);
         if (!is_here)
             continue;
-        const double p = exp(logit - s->max[i]) / s->sum[i];
-        const double g = weight[i] * (p - 1) * (double)s->slope[i];
+        const double g = fct_true_slope(weight, logit, max, sum, (double)s->slope[i]);
         row[t] = (float)g * inverse[t];
         taken[t] += (float)(g * scale * (double)s->cosine[i]);
     }
@@ -237,29 +249,33 @@ static void slopes_block(const fct_head *h, const double *weight, int64_t from, 
         taken[j] = taken[j] / (float)scale * inverse[j] * inverse[j];
 }
 
-void fct_head_slopes(const fct_head *h, const double *weight, float *z)
+fct_status fct_head_host_slopes(fct_backend *b, const fct_head_work *w)
 {
-    const int64_t n = fct_head_rows_n(h);
+    const softmax s = open_work(b, w);
 #pragma omp parallel for schedule(static)
-    for (int64_t from = 0; from < n; from += BLOCK)
-        slopes_block(h, weight, from, n - from < BLOCK ? n - from : BLOCK, z);
+    for (int64_t from = 0; from < s.r; from += BLOCK)
+        slopes_block(&s, from, s.r - from < BLOCK ? s.r - from : BLOCK);
+    return FCT_OK;
 }
 
-void fct_head_project(const fct_head *h, int64_t rows, const float *w, float *dw)
+fct_status fct_head_host_project(fct_backend *b, const fct_head_work *w)
 {
-    const int64_t features = h->spec.features;
+    const int64_t features = w->features;
+    const float *weight = fct_head_host_at(b, w->weight);
+    const float *coefficient = fct_head_host_at(b, w->coefficient);
+    float *dweight = fct_head_host_at(b, w->dweight);
 #pragma omp parallel for schedule(static)
-    for (int64_t j = 0; j < rows; j++)
-        take_back(w + j * features, h->coefficient[j], features, dw + j * features);
+    for (int64_t j = 0; j < w->r; j++)
+        take_back(weight + j * features, coefficient[j], features, dweight + j * features);
+    return FCT_OK;
 }
 
-void fct_head_scan(const fct_head *h, const float *inverse, int64_t first, int64_t n, float *z,
-                   fct_head_nearest *out)
+static void scan_row(const softmax *s, int64_t first, float *z, fct_head_nearest *out)
 {
-    const int centres = h->spec.centres;
-    const float scale = (float)h->spec.margin.scale;
+    const int centres = s->w->centres;
+    const int64_t n = s->r;
     scan_result r = { .max = -INFINITY };
-    scale_row(inverse, scale, n, z);
+    scale_row(s->inverse, (float)s->w->margin.scale, n, z);
     keep_nearest(z, n / centres, centres);
     scan(z, n, &r);
     if ((double)r.max > out->max) {
@@ -267,7 +283,7 @@ void fct_head_scan(const fct_head *h, const float *inverse, int64_t first, int64
         out->max = (double)r.max;
         for (int64_t j = 0; j < n; j++)
             if (z[j] == r.max) {
-                out->class = first + j / centres;
+                out->nearest = first + j / centres;
                 break;
             }
     }
@@ -276,4 +292,14 @@ void fct_head_scan(const fct_head *h, const float *inverse, int64_t first, int64
     for (int k = 0; t >= 0 && t < n / centres && k < centres; k++)
         if (z[t * centres + k] != -INFINITY)
             out->target = (double)z[t * centres + k];
+}
+
+fct_status fct_head_host_scan(fct_backend *b, const fct_head_work *w, int64_t first)
+{
+    const softmax s = open_work(b, w);
+    fct_head_nearest *found = fct_head_host_at(b, w->found);
+#pragma omp parallel for schedule(static)
+    for (int64_t i = 0; i < s.m; i++)
+        scan_row(&s, first, s.z + i * s.r, &found[i]);
+    return FCT_OK;
 }

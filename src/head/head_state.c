@@ -2,6 +2,7 @@
 // The sharded head in a checkpoint: each rank's part holds its classes' rows, and where they
 // belong; a run of another number of ranks takes its own classes from the parts that have them.
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "head_internal.h"
@@ -20,20 +21,36 @@ static void name_of(const fct_head *h, int state, char out[64], fct_buffer **buf
     snprintf(out, 64, "%s%s", PREFIX, *buffer ? name : "");
 }
 
+static fct_status add_rows(const fct_head *h, int state, fct_blobs *to)
+{
+    const int64_t dim[2] = { fct_head_all_rows(h), h->spec.features };
+    const size_t bytes = (size_t)(dim[0] * dim[1]) * sizeof(float);
+    char name[64];
+    fct_buffer *buffer;
+    name_of(h, state, name, &buffer);
+    const void *host = h->ops->host_ptr(buffer);
+    if (host)
+        return fct_blobs_add(to, name, FCT_BLOB_F32, 2, dim, host);
+    void *copy = malloc(bytes + 1);
+    if (!copy)
+        return FCT_FAIL_NOMEM(bytes, "rows of the identity head");
+    fct_status status = fct_head_pull(h, copy, (fct_slice){ buffer, 0 }, bytes);
+    if (status == FCT_OK)
+        status = fct_blobs_add(to, name, FCT_BLOB_F32, 2, dim, copy);
+    free(copy);
+    return status;
+}
+
 fct_status fct_head_collect(const fct_head *h, fct_blobs *state)
 {
     if (!h->spec.is_sharded)
         return FCT_OK;
-    const int64_t dim[2] = { fct_head_all_rows(h), h->spec.features }, places = PLACES;
+    const int64_t places = PLACES;
     const int64_t place[PLACES] = { h->rows.low,     h->rows.high, h->spec.classes,
                                     h->spec.centres, h->ranks,     fct_optim_steps(h->rows.optim) };
     FCT_TRY(fct_blobs_add(state, "head/place", FCT_BLOB_I64, 1, &places, place));
-    for (int i = 0; i <= h->rows.states; i++) {
-        char name[64];
-        fct_buffer *buffer;
-        name_of(h, i, name, &buffer);
-        FCT_TRY(fct_blobs_add(state, name, FCT_BLOB_F32, 2, dim, fct_head_at(h, buffer)));
-    }
+    for (int i = 0; i <= h->rows.states; i++)
+        FCT_TRY(add_rows(h, i, state));
     return FCT_OK;
 }
 
@@ -85,9 +102,10 @@ static fct_status take_rows(fct_head *h, const char *folder, int rank, const fct
                             "%s: %s of part %d is %s\nthe optimiser and the embedding must be the "
                             "checkpoint's",
                             folder, name, rank, b ? "of another shape" : "missing");
-        memcpy(fct_head_at(h, buffer) + (low - r->low) * centres * features,
-               (const float *)b->data + (low - place[PLACE_LOW]) * centres * features,
-               (size_t)((high - low) * centres * features) * sizeof(float));
+        const size_t row = (size_t)(centres * features) * sizeof(float);
+        FCT_TRY(fct_head_push(h, (fct_slice){ buffer, (size_t)(low - r->low) * row },
+                              (const char *)b->data + (size_t)(low - place[PLACE_LOW]) * row,
+                              (size_t)(high - low) * row));
     }
     return FCT_OK;
 }

@@ -1,12 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The margin of the true class: combined margin, and ArcFace, CosFace and the normalised softmax as
 // its special cases.
-#include <math.h>
-
-#include "facet/margin.h"
+#include "facet/margin_math.h"
 
 static const double PI = 3.14159265358979323846;
-static const float EDGE = 1.0F - 1e-6F;
 
 static fct_status check_range(const char *name, double value, double low, double high)
 {
@@ -27,45 +24,10 @@ fct_status fct_margin_check(const fct_margin_spec *spec)
 
 fct_margin fct_margin_make(const fct_margin_spec *spec, double share)
 {
-    const double m1 = 1 + share * (spec->m1 - 1), m2 = share * spec->m2, m3 = share * spec->m3;
-    return (fct_margin){ .m1 = (float)m1,
-                         .m2 = (float)m2,
-                         .m3 = (float)m3,
-                         .scale = (float)spec->scale,
-                         .cos_m2 = (float)cos(m2),
-                         .sin_m2 = (float)sin(m2),
-                         .border = (float)cos((PI - m2) / m1),
-                         .is_reflected = m1 != 1 || m2 > PI / 2 };
-}
-
-// cos(theta + m2) from sums of angles: no arc cosine, whose digits are few near 1.
-static float add_angle(const fct_margin *m, float c, float *slope)
-{
-    if (m->m2 == 0) {
-        *slope = 1;
-        return c;
-    }
-    if (!m->is_reflected && c < m->border) {
-        *slope = 1;
-        return c - m->m2 * m->sin_m2;
-    }
-    const float sine = sqrtf(1 - c * c);
-    *slope = m->cos_m2 + m->sin_m2 * c / sine;
-    return c * m->cos_m2 - sine * m->sin_m2;
-}
-
-static float multiply_angle(const fct_margin *m, float c, float *slope)
-{
-    const float pi = (float)PI, t = m->m1 * acosf(c) + m->m2, k = floorf(t / pi);
-    const float sign = fmodf(k, 2) == 0 ? 1.0F : -1.0F;
-    *slope = sign * m->m1 * sinf(t) / sqrtf(1 - c * c);
-    return sign * cosf(t) - 2 * k;
+    return fct_margin_in_force(spec, share);
 }
 
 float fct_margin_logit(const fct_margin *m, float cosine, float *slope)
 {
-    const float c = cosine > EDGE ? EDGE : cosine < -EDGE ? -EDGE : cosine; // NaN stays
-    const float value = m->is_reflected ? multiply_angle(m, c, slope) : add_angle(m, c, slope);
-    *slope *= m->scale;
-    return m->scale * (value - m->m3);
+    return fct_margin_apply(m, cosine, slope);
 }

@@ -12,6 +12,6 @@ mkdir -p "$build/fuzz-failed" || exit 2
 bad=0
 for name in "$@"; do
     echo "== $name"
-    sh "$here/run.sh" "$build/tests/fuzz/$name" $((minutes * 60)) 2048 1048576 "$build/fuzz-failed" || bad=1
+    sh "$here/fuzz_run.sh" "$build/tests/fuzz/$name" $((minutes * 60)) 2048 1048576 "$build/fuzz-failed" || bad=1
 done
 exit $bad

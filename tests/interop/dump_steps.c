@@ -199,9 +199,26 @@ static fct_status steps(run *r, int is_adamw)
     return write_params(r, is_adamw ? "adamw" : "sgd", 0);
 }
 
+// "cuda:bf16": what follows the colon is the precision.
+static fct_precision precision_of(char *word)
+{
+    static const char *const names[] = { [FCT_PRECISION_F32] = "f32",
+                                         [FCT_PRECISION_TF32] = "tf32",
+                                         [FCT_PRECISION_BF16] = "bf16",
+                                         [FCT_PRECISION_FP16] = "fp16" };
+    char *colon = strchr(word, ':');
+    if (!colon)
+        return FCT_PRECISION_AUTO;
+    *colon = 0;
+    for (int i = FCT_PRECISION_F32; i <= FCT_PRECISION_FP16; i++)
+        if (!strcmp(colon + 1, names[i]))
+            return (fct_precision)i;
+    return FCT_PRECISION_AUTO;
+}
+
 static fct_status open_network(run *r, char **word)
 {
-    const fct_backend_spec backend = { 0 };
+    const fct_backend_spec backend = { .precision = precision_of(word[1]) };
     const fct_graph_spec graph = { .batch = r->batch, .global_batch = r->batch, .training = 1 };
     const fct_model_spec model = { .backbone = word[2],
                                    .stem = word[3],
@@ -216,7 +233,7 @@ static fct_status open_network(run *r, char **word)
     const fct_backend_ops *ops = fct_backend_find(word[1]);
     fct_model nodes;
     if (!ops)
-        return FCT_FAIL(FCT_E_ARG, "no backend %s", word[1]);
+        return FCT_E_UNSUPPORTED; // the text is set
     FCT_TRY(ops->create(&backend, &r->backend));
     FCT_TRY(fct_params_create(r->backend, &r->params));
     FCT_TRY(fct_arena_create(r->backend, &r->arena));
@@ -255,7 +272,8 @@ static fct_status run_all(run *r, char **word)
 int main(int argc, char **argv)
 {
     if (argc != 9) {
-        fprintf(stderr, "use: %s BACKEND BACKBONE STEM SIDE BATCH FREEZE grad|steps OUT\n",
+        fprintf(stderr,
+                "use: %s BACKEND[:PRECISION] BACKBONE STEM SIDE BATCH FREEZE grad|steps OUT\n",
                 argv[0]);
         return 2;
     }

@@ -243,11 +243,15 @@ ncclResult_t ncclCommFinalize(ncclComm_t c)
     return c->error != ncclSuccess ? c->error : ncclInProgress;
 }
 
+// As NCCL does, waits for all recordings that hold its collectives.
 static ncclResult_t take_down(ncclComm_t c)
 {
     const struct timespec nap = { .tv_nsec = 1000000 };
-    while (atomic_load(&c->calls) > 0)
+    while (atomic_load(&c->calls) > 0) {
         nanosleep(&nap, NULL);
+        if (atomic_load(&c->is_aborted)) // kernels leave by themselves
+            go_on();
+    }
     free(c->card);
     free(c);
     return ncclSuccess;

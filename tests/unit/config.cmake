@@ -11,3 +11,5 @@ add_executable(verification_probe verification_probe.c)
 target_include_directories(verification_probe PRIVATE ${CMAKE_SOURCE_DIR}/include)
 target_link_libraries(verification_probe PRIVATE facet_metrics facet_core m facet_flags)
 fct_script_test(test_verification_sklearn.py LABEL interop)
+fct_unit_test(test_allreduce_model SOURCES ${CMAKE_SOURCE_DIR}/src/cmd/allreduce_model.c
+              ${CMAKE_SOURCE_DIR}/src/cmd/op_cost.c LINKS facet_backend)

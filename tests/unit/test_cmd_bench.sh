@@ -74,4 +74,27 @@ END
 "$FACET" bench step "data.path=$work/nowhere" 2>"$work/err"
 [ $? -eq 1 ] || fail 'step, missing set: exit code'
 [ ! -e runs ] || fail 'step wrote a run'
+
+# facet bench allreduce: points that two ranks measure, and the model, fitted to them too
+mpirun -n 2 "$FACET" bench allreduce --most 0.3 --times 3 >"$work/points" 2>"$work/err" ||
+    fail "allreduce: exit code: $(cat "$work/err")"
+[ "$(grep -c '^2 [0-9]* [0-9.e-]*  # ' "$work/points")" -eq 4 ] || fail "allreduce: $(cat "$work/points")"
+"$FACET" bench allreduce --model --points "$work/points" --json >"$work/out" || fail 'model, fitted: exit code'
+"$FACET" bench allreduce --model --batch 64 --reduce bfloat16 --json >"$work/model" || fail 'model: exit code'
+/usr/bin/python3 - "$work/out" "$work/model" <<'END' || fail 'model: numbers'
+import json
+import sys
+fitted, tables = (json.load(open(path)) for path in sys.argv[1:])
+for got in (fitted, tables):
+    assert [row["devices"] for row in got["scale"]] == [8, 16, 32, 64, 128, 256, 512, 1024]
+    shares = [row["efficiency"] for row in got["scale"]]
+    assert shares == sorted(shares, reverse=True) and 0.5 < shares[-1] < shares[0] < 1
+assert abs(tables["step_s"] - 10.75e-3) < 0.03 * 10.75e-3  # as an independent count of the kernels has it
+END
+"$FACET" bench allreduce --model --step-ms 100 | grep -q '2560 pictures/s a device (measured)' ||
+    fail 'model: a measured step'
+"$FACET" bench allreduce --model --backbone resnet51 2>/dev/null
+[ $? -eq 2 ] || fail 'model: unknown network: exit code'
+"$FACET" bench allreduce 2>"$work/err"
+[ $? -eq 2 ] || fail "one rank: $(cat "$work/err")"
 echo ok

@@ -33,6 +33,7 @@ typedef struct {
         *loss_scale; // on the device: [0] the scale of activation gradients, [1] its inverse
     fct_cuda_dnn *dnn;
     fct_cuda_blas *blas;
+    struct fct_cuda_core *core; // cuda_core.h
 } fct_cuda;
 
 // A buffer that a convolution takes weights from has a low copy: the same floats in the kept type,
@@ -89,6 +90,9 @@ void fct_cuda_blas_destroy(fct_cuda *b);
 fct_status fct_cuda_dnn_create(fct_cuda *b, const fct_backend_spec *spec);
 void fct_cuda_dnn_destroy(fct_cuda *b);
 const char *fct_cuda_dnn_version(void); // "9.19.0"
+// For fct_device_ops: get_choices, put_choices.
+fct_status fct_cuda_choices_get(fct_backend *b, char **text);
+fct_status fct_cuda_choices_put(fct_backend *b, const char *text);
 
 // ---- dnn_bn.c: for cuda_bn.c. A plan of cuDNN's for BN_FWD or BN_BWD; E_UNSUPPORTED, without a
 // message, for other ops, for prelu, and for shapes that cuDNN has no engine for.

@@ -110,7 +110,11 @@ static fct_status time_plan(fct_dnn_graph *g, const bench *b, double *seconds)
 
 fct_status fct_dnn_time(fct_dnn_graph *g, fct_dnn_trial *trials, int n)
 {
+    static int told;
     bench b = { 0 };
+    if (!told++)
+        FCT_INFO("timing what cuDNN offers for each operation that is new here; this takes minutes "
+                 "the first time");
     fct_status s = set_up(g, trials, n, &b);
     for (int i = 0; s == FCT_OK && i < n; i++) {
         g->plan = trials[i].plan;

@@ -8,11 +8,6 @@
 #include "facet/device_head.h"
 #include "facet/head.h"
 
-// Until cluster/ has them: this must go with the merge of the collectives between devices.
-#pragma weak fct_comm_device_all_reduce
-#pragma weak fct_comm_device_all_gather
-#pragma weak fct_comm_device_reduce_scatter_f32
-
 enum { FCT_HEAD_STATES = 4 };
 
 typedef enum { // the head's memory on its backend; see fct_head_work

@@ -5,7 +5,7 @@
 #include "core_kit.h"
 #include "src/backend/cuda/cuda.h"
 
-enum { N = 1 << 20 };
+enum { N = 1 << 18 };
 
 typedef struct {
     fct_backend *b;

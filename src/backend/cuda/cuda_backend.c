@@ -186,6 +186,7 @@ static const fct_device_ops device_ops = {
     .put_choices = fct_cuda_choices_put,
     .losses = &fct_cuda_losses,
     .head = &fct_cuda_head,
+    .comm = &fct_nccl_ops,
 };
 
 const fct_backend_ops fct_cuda_table = {

@@ -5,8 +5,10 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -156,12 +158,90 @@ static void test_only_known_kernels_can_be_asked_for(void **state)
     b->ops->destroy(b);
 }
 
+static fct_op_desc forward_desc(void)
+{
+    fct_op_desc d = { .op = FCT_OP_BN_FWD, .n_in = 3, .n_out = 5 };
+    d.attr.bn.eps = 1e-5f;
+    d.attr.bn.stat_weight = 1;
+    d.in[0] = d.out[0] = fct_shape_make(FCT_F32, FCT_ACT, 4, FCT_DIMS(4, 16, 6, 6));
+    for (int i = 1; i < 3; i++)
+        d.in[i] = fct_shape_make(FCT_F32, FCT_PLAIN, 1, FCT_DIMS(16));
+    for (int i = 1; i < 5; i++)
+        d.out[i] = d.in[1];
+    return d;
+}
+
+// Own kernels keep partial sums in the workspace, the stand-in of cuDNN something else.
+static size_t workspace_of(const fct_backend_spec *spec)
+{
+    const fct_op_desc d = forward_desc();
+    fct_backend *b = NULL;
+    fct_plan *plan = NULL;
+    assert_int_equal(fct_backend_find("cuda")->create(spec, &b), FCT_OK);
+    assert_int_equal(b->ops->plan(b, &d, &plan), FCT_OK);
+    size_t bytes = b->ops->workspace_bytes(plan);
+    b->ops->plan_destroy(plan);
+    b->ops->destroy(b);
+    return bytes;
+}
+
+// The choice of batch norm's kernels in a file of choices becomes `choice`.
+static void rewrite(const char *path, const char *choice)
+{
+    char line[8][512], *at;
+    int n = 0, found = 0;
+    FILE *f = fopen(path, "r");
+    assert_non_null(f);
+    while (n < 8 && fgets(line[n], sizeof line[n], f))
+        n++;
+    fclose(f);
+    f = fopen(path, "w");
+    assert_non_null(f);
+    for (int i = 0; i < n; i++)
+        if ((at = strstr(line[i], "bn_fwd kernels ")) && (at = strchr(at, '\t'))) {
+            char *seconds = strchr(at + 1, '\t');
+            assert_non_null(seconds);
+            fprintf(f, "%.*s\t%s%s", (int)(at - line[i]), line[i], choice, seconds);
+            found++;
+        } else {
+            fputs(line[i], f);
+        }
+    fclose(f);
+    assert_int_equal(found, 1);
+}
+
+static void test_the_choice_of_kernels_is_measured_and_kept(void **state)
+{
+    char path[] = "/tmp/facet_cuda_own_XXXXXX";
+    fct_backend_spec spec = { .precision = FCT_PRECISION_BF16 };
+    (void)state;
+    close(mkstemp(path));
+    remove(path);
+    size_t own = workspace_of(&spec);
+    setenv("FACET_CUDA_BN", "cudnn", 1);
+    size_t by_cudnn = workspace_of(&spec);
+    assert_int_not_equal(own, by_cudnn);
+    unsetenv("FACET_CUDA_BN");
+    spec.plan_cache = path;
+    assert_int_equal(workspace_of(&spec), by_cudnn); // nothing is known yet, nothing is measured
+    spec.autotune = 1;
+    workspace_of(&spec);
+    spec.autotune = 0;
+    rewrite(path, "own");
+    assert_int_equal(workspace_of(&spec), own);
+    rewrite(path, "cudnn"); // by another engine, perhaps, than without measuring
+    assert_int_not_equal(workspace_of(&spec), own);
+    remove(path);
+    setenv("FACET_CUDA_BN", "own", 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_awkward_channels_are_as_the_judge_has_them),
         cmocka_unit_test(test_every_run_gives_the_same_bits),
         cmocka_unit_test(test_only_known_kernels_can_be_asked_for),
+        cmocka_unit_test(test_the_choice_of_kernels_is_measured_and_kept),
     };
     return cmocka_run_group_tests(tests, start, stop);
 }

@@ -316,6 +316,7 @@ int main(int argc, char **argv)
         load(c, argv[2], where);
     else
         all(c);
+    kit_end();
     fct_comm_destroy(c);
     fct_comm_destroy(self);
     return failed_claims != 0;

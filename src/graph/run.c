@@ -144,7 +144,7 @@ fct_status fct_graph_output_at(fct_graph *g, const char *output, fct_tensor *val
     if (!o)
         return FCT_FAIL(FCT_E_ARG, "the graph has no output %s", output);
     bind(g);
-    o->is_on_device = 1;
+    o->is_on_device = o->is_written = 1;
     *value = value_at(g, g->node[o->node].value);
     *gradient = o->grad < 0 ? (fct_tensor){ 0 } : value_at(g, o->grad);
     return FCT_OK;

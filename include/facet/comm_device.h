@@ -92,7 +92,8 @@ typedef struct {
 } fct_device_buckets_spec;
 // Collective. fct_buckets_ready enqueues the all-reduce of every bucket that is whole by then, on
 // the comm stream behind what is on `compute`; fct_buckets_wait makes `compute` wait for them (the
-// host does not) and re-arms the buckets; both may be recorded. fct_buckets_memory is NULL.
+// host does not) and re-arms the buckets; both may be recorded. After a recording that was dropped
+// halfway the buckets must be made anew. fct_buckets_memory is NULL.
 fct_status fct_device_buckets_create(fct_comm_device *d, const fct_device_buckets_spec *spec,
                                      fct_buckets **out);
 

@@ -10,7 +10,7 @@
 #include "facet/rng.h"
 
 static const uint64_t SEED = 77;
-static const double RATE = 0.003;
+static const double RATE = 0.003, NOISE = 3e-5;
 
 fct_head_spec kit_spec(int is_sharded, int centres, double sample)
 {
@@ -47,10 +47,63 @@ static fct_status open_table(kit *k)
 
 void kit_open(kit *k, fct_comm *c, fct_head_spec spec)
 {
-    const fct_backend_spec threads = { .threads = 1 };
-    *k = (kit){ .comm = c, .spec = spec };
-    CLAIM(c, fct_backend_find("cpu")->create(&threads, &k->backend) == FCT_OK);
+    kit_open_on(k, c, spec, KIT_CPU);
+}
+
+static fct_status open_links(kit *k, int device)
+{
+    const fct_device_ops *d = k->backend->ops->device;
+    fct_device_info info;
+    if (k->where != KIT_LINKS || fct_comm_size(k->comm) == 1)
+        return FCT_OK;
+    FCT_TRY(d->info(device, &info));
+    const fct_comm_device_spec spec = { .ops = d->comm,
+                                        .device = device,
+                                        .uuid = info.uuid,
+                                        .compute = d->stream(k->backend, FCT_STREAM_COMPUTE),
+                                        .comm = d->stream(k->backend, FCT_STREAM_COMM),
+                                        .limit_s = 20 };
+    FCT_TRY(fct_comm_device_create(k->comm, &spec, &k->links));
+    d->set_idle(k->backend, fct_comm_device_idle, k->links);
+    k->spec.links = k->links;
+    return FCT_OK;
+}
+
+static fct_status open_operands(kit *k)
+{
+    const struct {
+        fct_buffer **out;
+        size_t bytes;
+    } of[] = { { &k->x_there, KIT_B * KIT_E * sizeof(float) },
+               { &k->label_there, KIT_B * sizeof(int64_t) },
+               { &k->scalars_there, 3 * sizeof(double) },
+               { &k->dx_there, KIT_B * KIT_E * sizeof(float) },
+               { &k->sums_there, 6 * sizeof(double) } };
+    for (size_t i = 0; k->where == KIT_LINKS && i < sizeof of / sizeof *of; i++)
+        FCT_TRY(k->backend->ops->alloc(k->backend, of[i].bytes, of[i].out));
+    return FCT_OK;
+}
+
+static fct_status open_backend(kit *k)
+{
+    fct_backend_spec spec = { .threads = 1, .precision = FCT_PRECISION_F32 };
+    const fct_backend_ops *ops = fct_backend_find(k->where == KIT_CPU ? "cpu" : "cuda");
+    int devices = 1;
+    if (!ops)
+        return FCT_E_UNSUPPORTED; // in words
+    if (k->where != KIT_CPU)
+        FCT_TRY(ops->device->count(&devices));
+    spec.device = fct_comm_rank(k->comm) % devices;
+    FCT_TRY(ops->create(&spec, &k->backend));
+    FCT_TRY(open_links(k, spec.device));
+    return open_operands(k);
+}
+
+void kit_open_on(kit *k, fct_comm *c, fct_head_spec spec, kit_where where)
+{
+    *k = (kit){ .comm = c, .spec = spec, .where = where };
     k->spec.comm = c;
+    CLAIM(c, open_backend(k) == FCT_OK);
     k->spec.backend = k->backend;
     if (!spec.is_sharded)
         CLAIM(c, open_table(k) == FCT_OK);
@@ -62,10 +115,17 @@ void kit_open(kit *k, fct_comm *c, fct_head_spec spec)
 
 void kit_close(kit *k)
 {
+    fct_buffer *const operands[] = { k->x_there, k->label_there, k->scalars_there, k->dx_there,
+                                     k->sums_there };
     free(k->dx);
     fct_head_destroy(k->head);
     fct_optim_destroy(k->optim);
     fct_params_destroy(k->params);
+    if (k->links)
+        k->backend->ops->device->set_idle(k->backend, NULL, NULL);
+    fct_comm_device_destroy(k->links);
+    for (size_t i = 0; i < sizeof operands / sizeof *operands; i++)
+        k->backend->ops->release(k->backend, operands[i]);
     k->backend->ops->destroy(k->backend);
 }
 
@@ -81,11 +141,72 @@ void kit_batch(int number, int64_t rows, float *x, int64_t *label)
 }
 
 // Not the way that the trainer slices, so that ranks have nothing now and then: all at the end.
-static void slice(kit *k, int64_t rows)
+void kit_slice(kit *k, int64_t rows)
 {
     const int rank = fct_comm_rank(k->comm), ranks = fct_comm_size(k->comm);
     k->low = rows * rank / ranks;
     k->high = rows * (rank + 1) / ranks;
+}
+
+static fct_tensor bytes_of(fct_buffer *b, int64_t bytes)
+{
+    return (fct_tensor){ b, 0, fct_shape_make(FCT_U8, FCT_PLAIN, 1, FCT_DIMS(bytes)) };
+}
+
+static fct_status send(kit *k, fct_buffer *to, const void *from, size_t bytes)
+{
+    if (bytes)
+        FCT_TRY(k->backend->ops->upload(k->backend, bytes_of(to, (int64_t)bytes), from));
+    return k->backend->ops->sync(k->backend);
+}
+
+static fct_status receive(kit *k, void *to, fct_buffer *from, size_t bytes)
+{
+    if (bytes)
+        FCT_TRY(k->backend->ops->download(k->backend, to, bytes_of(from, (int64_t)bytes)));
+    return k->backend->ops->sync(k->backend);
+}
+
+fct_status kit_give(kit *k, const float *x, const int64_t *label, const fct_head_step *step)
+{
+    const size_t n = (size_t)(k->high - k->low);
+    const double scalars[3] = { step->denominator, step->factor, step->margin_share };
+    const double none[6] = { 0 };
+    FCT_TRY(send(k, k->x_there, x + k->low * KIT_E, n * KIT_E * sizeof *x));
+    FCT_TRY(send(k, k->label_there, label + k->low, n * sizeof *label));
+    FCT_TRY(send(k, k->scalars_there, scalars, sizeof scalars));
+    return send(k, k->sums_there, none, sizeof none);
+}
+
+fct_status kit_train_there(kit *k, const fct_head_step *step)
+{
+    return fct_head_train_device(k->head, step, k->high - k->low, (fct_slice){ k->x_there, 0 },
+                                 (fct_slice){ k->label_there, 0 },
+                                 (fct_slice){ k->scalars_there, 0 }, (fct_slice){ k->dx_there, 0 },
+                                 (fct_slice){ k->sums_there, 0 });
+}
+
+static fct_status add_over_ranks(kit *k, const fct_head_sums *sums)
+{
+    double v[7] = {
+        sums->loss, sums->count, sums->right, sums->triplet, sums->anchors, sums->spread
+    };
+    if (k->optim)
+        FCT_TRY(fct_optim_norm(k->optim, &k->norm));
+    FCT_TRY(fct_head_norm(k->head, &v[6]));
+    FCT_TRY(fct_comm_reduce_f64(k->comm, v, 7, FCT_SUM));
+    k->sums = (fct_head_sums){ v[0], v[1], v[2], v[3], v[4], v[5] };
+    k->norm = k->optim ? k->norm : sqrt(v[6]);
+    return FCT_OK;
+}
+
+fct_status kit_fetch(kit *k)
+{
+    double s[6];
+    FCT_TRY(receive(k, k->dx + k->low * KIT_E, k->dx_there,
+                    (size_t)((k->high - k->low) * KIT_E) * sizeof *k->dx));
+    FCT_TRY(receive(k, s, k->sums_there, sizeof s));
+    return add_over_ranks(k, &(fct_head_sums){ s[0], s[1], s[2], s[3], s[4], s[5] });
 }
 
 fct_status kit_part(kit *k, int number, int64_t rows, int part, int parts, double share)
@@ -94,22 +215,20 @@ fct_status kit_part(kit *k, int number, int64_t rows, int part, int parts, doubl
     int64_t label[KIT_B];
     fct_head_step step = { .step = number, .part = part, .parts = parts, .share = share };
     kit_batch(number, rows, x, label);
-    slice(k, rows);
+    kit_slice(k, rows);
     for (int64_t i = 0; i < rows; i++)
         step.denominator += label[i] >= 0;
     step.factor = 1.5;
     step.margin_share = 0.8;
+    if (k->where == KIT_LINKS) {
+        FCT_TRY(kit_give(k, x, label, &step));
+        FCT_TRY(kit_train_there(k, &step));
+        return kit_fetch(k);
+    }
     fct_head_sums sums = { 0 };
     FCT_TRY(fct_head_train(k->head, &step, k->high - k->low, x + k->low * KIT_E, label + k->low,
                            k->dx + k->low * KIT_E, &sums));
-    double v[7] = { sums.loss, sums.count, sums.right, sums.triplet, sums.anchors, sums.spread };
-    if (k->optim)
-        FCT_TRY(fct_optim_norm(k->optim, &k->norm));
-    FCT_TRY(fct_head_norm(k->head, &v[6]));
-    FCT_TRY(fct_comm_reduce_f64(k->comm, v, 7, FCT_SUM));
-    k->sums = (fct_head_sums){ v[0], v[1], v[2], v[3], v[4], v[5] };
-    k->norm = k->optim ? k->norm : sqrt(v[6]);
-    return FCT_OK;
+    return add_over_ranks(k, &sums);
 }
 
 fct_status kit_update(kit *k)
@@ -138,8 +257,8 @@ void kit_all_rows(kit *k, const char *what, float *out)
     if (k->params) {
         fct_buffer *b = strcmp(what, "weight") == 0 ? fct_params_weights(k->params)
                                                     : fct_optim_state(k->optim, 0, &name);
-        memcpy(out, k->backend->ops->host_ptr(b),
-               (size_t)(KIT_C * k->spec.centres * KIT_E) * sizeof *out);
+        CLAIM(k->comm, receive(k, out, b,
+                               (size_t)(KIT_C * k->spec.centres * KIT_E) * sizeof *out) == FCT_OK);
         return;
     }
     const float *mine = own_rows(k, what, &state, &floats);
@@ -159,4 +278,55 @@ double kit_difference(const float *a, const float *b, int64_t n)
         error = isfinite(b[i]) ? fmax(error, fabs((double)a[i] - (double)b[i])) : INFINITY;
     }
     return most > 0 ? error / most : error;
+}
+
+int kit_is_near(double a, double b)
+{
+    return fabs(a - b) <= NOISE * (1 + fabs(a));
+}
+
+void kit_claim_same_sums(fct_comm *c, const kit *one, const kit *many)
+{
+    const fct_head_sums *a = &one->sums, *b = &many->sums;
+    CLAIM(c, kit_is_near(a->loss, b->loss) && a->count == b->count && a->right == b->right);
+    CLAIM(c, kit_is_near(a->triplet, b->triplet) && a->anchors == b->anchors);
+    CLAIM(c, kit_is_near(a->spread, b->spread));
+    CLAIM(c, kit_is_near(one->norm, many->norm));
+}
+
+void kit_claim_same_rows(fct_comm *c, kit *one, kit *many, const char *what)
+{
+    static float a[KIT_ROWS * KIT_E], b[KIT_ROWS * KIT_E];
+    kit_all_rows(one, what, a);
+    kit_all_rows(many, what, b);
+    CLAIM(c, kit_difference(a, b, KIT_C * one->spec.centres * KIT_E) < NOISE);
+}
+
+void kit_claim_same_dx(fct_comm *c, const kit *one, const kit *many)
+{
+    const int64_t from = many->low * KIT_E, n = (many->high - many->low) * KIT_E;
+    CLAIM(c, kit_difference(one->dx + from, many->dx + from, n) < NOISE);
+}
+
+void kit_compare(fct_comm *c, fct_comm *self, fct_head_spec whole, fct_head_spec split,
+                 kit_where where)
+{
+    static const int64_t rows[] = { KIT_B, KIT_B, 2, 0, KIT_B }; // some ranks of 3 and 4 have none
+    kit one, many;
+    kit_open(&one, self, whole);
+    kit_open_on(&many, c, split, where);
+    kit_claim_same_rows(c, &one, &many, "weight");
+    for (int s = 0; s < 5; s++) {
+        CLAIM(c, kit_part(&one, s, rows[s], 0, 1, 1) == FCT_OK);
+        CLAIM(c, kit_part(&many, s, rows[s], 0, 1, 1) == FCT_OK);
+        kit_claim_same_sums(c, &one, &many);
+        kit_claim_same_dx(c, &one, &many);
+        CLAIM(c, kit_update(&one) == FCT_OK && kit_update(&many) == FCT_OK);
+        kit_claim_same_rows(c, &one, &many, "weight");
+        kit_claim_same_rows(c, &one, &many, "momentum");
+    }
+    CLAIM(c, one.sums.count > one.sums.right);
+    CLAIM(c, whole.triplet_weight <= 0 || one.sums.anchors > 0);
+    kit_close(&one);
+    kit_close(&many);
 }

@@ -2,12 +2,14 @@
 // What ends collectives between devices ends them on all ranks, soon, and with the reason: calls
 // that differ, errors in the background, ranks that cancel or never come. One case a process.
 // usage: test_device_broken CASE
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "claim.h"
 #include "device_kit.h"
 #include "facet/clock.h"
+#include "facet/watchdog.h"
 
 enum { N = 1000 };
 
@@ -78,6 +80,34 @@ static void test_hang(device_kit *k, fct_slice v)
     CLAIM_HERE(says("the devices' work: the other ranks did not come within 1 s"));
 }
 
+// A rank whose host hangs while the others wait on their devices for it: the watchdog names that
+// one and no other, and ends the process.
+static void test_hanging_host(device_kit *k, fct_slice v)
+{
+    fct_watchdog *w;
+    fct_watchdog_spec spec = { .limit_s = { [FCT_PHASE_INIT] = 30, [FCT_PHASE_STEP] = 1 },
+                               .silence_s = 30 };
+    CLAIM(k->c, fct_watchdog_start(k->c, &spec, &w) == FCT_OK);
+    fct_watchdog_phase(k->c, FCT_PHASE_STEP, 7);
+    CLAIM(k->c, reduce(k, v, N) == FCT_OK);
+    fct_watchdog_phase(k->c, FCT_PHASE_STEP, 8);
+    if (fct_comm_rank(k->c) == 1) {
+        fct_clock_sleep_s(0.5);
+        fct_watchdog_tick(k->c); // the others have stood still for longer than this rank
+        fct_clock_sleep_s(5);
+    }
+    CLAIM_HERE(reduce(k, v, N) != FCT_OK); // does not return
+    fct_watchdog_stop(w);
+}
+
+// A rank that is gone: the launcher ends the others, which wait for it on their devices.
+static void test_dead(device_kit *k, fct_slice v)
+{
+    if (fct_comm_rank(k->c) == 1)
+        raise(SIGKILL);
+    CLAIM_HERE(reduce(k, v, N) != FCT_OK); // does not return
+}
+
 // Recordings that hold collectives are gone before the communicator is left, which is quick then.
 static void test_recording(device_kit *k, fct_slice v)
 {
@@ -122,6 +152,8 @@ static const struct {
     { "cancel", test_cancel, NULL },
     { "hang", test_hang, NULL },
     { "recording", test_recording, NULL },
+    { "hanging_host", test_hanging_host, NULL },
+    { "dead", test_dead, NULL },
     { "start", NULL, test_start },
     { "duplicate", NULL, test_duplicate },
 };

@@ -13,55 +13,9 @@
 static const double NOISE = 3e-5;
 static fct_comm *self; // one rank alone, in every process: the judge's
 
-static int near(double a, double b)
-{
-    return fabs(a - b) <= NOISE * (1 + fabs(a));
-}
-
-static void claim_same_sums(fct_comm *c, const kit *one, const kit *many)
-{
-    const fct_head_sums *a = &one->sums, *b = &many->sums;
-    CLAIM(c, near(a->loss, b->loss) && a->count == b->count && a->right == b->right);
-    CLAIM(c, near(a->triplet, b->triplet) && a->anchors == b->anchors);
-    CLAIM(c, near(a->spread, b->spread));
-    CLAIM(c, near(one->norm, many->norm));
-}
-
-static void claim_same_rows(fct_comm *c, kit *one, kit *many, const char *what)
-{
-    static float a[KIT_ROWS * KIT_E], b[KIT_ROWS * KIT_E];
-    kit_all_rows(one, what, a);
-    kit_all_rows(many, what, b);
-    CLAIM(c, kit_difference(a, b, KIT_C * one->spec.centres * KIT_E) < NOISE);
-}
-
-// The other side's gradient of this rank's rows.
-static void claim_same_dx(fct_comm *c, const kit *one, const kit *many)
-{
-    const int64_t from = many->low * KIT_E, n = (many->high - many->low) * KIT_E;
-    CLAIM(c, kit_difference(one->dx + from, many->dx + from, n) < NOISE);
-}
-
-// Batches of 13, 13, 2 and 0 rows: with 3 and 4 ranks some have none.
 static void compare(fct_comm *c, fct_head_spec whole, fct_head_spec split)
 {
-    static const int64_t rows[] = { KIT_B, KIT_B, 2, 0, KIT_B };
-    kit one, many;
-    kit_open(&one, self, whole);
-    kit_open(&many, c, split);
-    claim_same_rows(c, &one, &many, "weight");
-    for (int s = 0; s < 5; s++) {
-        CLAIM(c, kit_part(&one, s, rows[s], 0, 1, 1) == FCT_OK);
-        CLAIM(c, kit_part(&many, s, rows[s], 0, 1, 1) == FCT_OK);
-        claim_same_sums(c, &one, &many);
-        claim_same_dx(c, &one, &many);
-        CLAIM(c, kit_update(&one) == FCT_OK && kit_update(&many) == FCT_OK);
-        claim_same_rows(c, &one, &many, "weight");
-        claim_same_rows(c, &one, &many, "momentum");
-    }
-    CLAIM(c, one.sums.anchors > 0 && one.sums.count > one.sums.right);
-    kit_close(&one);
-    kit_close(&many);
+    kit_compare(c, self, whole, split, KIT_CPU);
 }
 
 static void test_split_equals_whole(fct_comm *c)
@@ -98,10 +52,10 @@ static void test_adamw_and_average_go_along(fct_comm *c)
             CLAIM(c, kit_part(&one, s, KIT_B, 0, 1, 1) == FCT_OK && kit_update(&one) == FCT_OK);
             CLAIM(c, kit_part(&many, s, KIT_B, 0, 1, 1) == FCT_OK && kit_update(&many) == FCT_OK);
         }
-        claim_same_rows(c, &one, &many, "weight");
-        claim_same_rows(c, &one, &many, "exp_avg");
-        claim_same_rows(c, &one, &many, "exp_avg_sq");
-        claim_same_rows(c, &one, &many, "ema");
+        kit_claim_same_rows(c, &one, &many, "weight");
+        kit_claim_same_rows(c, &one, &many, "exp_avg");
+        kit_claim_same_rows(c, &one, &many, "exp_avg_sq");
+        kit_claim_same_rows(c, &one, &many, "ema");
         kit_all_rows(&many, "ema", a);
         kit_all_rows(&many, "weight", b);
         CLAIM(c, kit_difference(a, b, KIT_C * KIT_E) > 1e-3);
@@ -160,7 +114,7 @@ static void test_a_sampled_step_is_a_step_of_the_chosen_classes_alone(fct_comm *
     CLAIM(c, is_in_batch && n > 8 && n < KIT_C);
     fct_head_sums sums = { 0 };
     CLAIM(c, fct_head_train(one.head, &step, KIT_B, x, label, dx, &sums) == FCT_OK);
-    CLAIM(c, near(sums.loss, many.sums.loss) && near(sums.spread, many.sums.spread));
+    CLAIM(c, kit_is_near(sums.loss, many.sums.loss) && kit_is_near(sums.spread, many.sums.spread));
     CLAIM(c, kit_difference(dx + many.low * KIT_E, many.dx + many.low * KIT_E,
                             (many.high - many.low) * KIT_E) < NOISE);
     kit_close(&one);
@@ -233,7 +187,7 @@ static void test_predictions_are_those_of_all_classes(fct_comm *c)
         for (int64_t i = many.low; i < many.high; i++) {
             const int is_known = label[i] >= 0 && label[i] < KIT_C;
             wrong += nearest[i] != wanted[i] || (isnan(loss[i]) == 0) != is_known;
-            wrong += is_known && !near(loss[i], want[i]);
+            wrong += is_known && !kit_is_near(loss[i], want[i]);
         }
         CLAIM(c, wrong == 0);
         kit_close(&one);
@@ -357,11 +311,11 @@ static void load(fct_comm *c, const char *folder)
     train_two(c, &one, 0);
     CLAIM(c, fct_path_join(path, folder, "step_00000002") == FCT_OK);
     CLAIM(c, fct_head_restore(many.head, path) == FCT_OK);
-    claim_same_rows(c, &one, &many, "weight");
-    claim_same_rows(c, &one, &many, "exp_avg_sq");
+    kit_claim_same_rows(c, &one, &many, "weight");
+    kit_claim_same_rows(c, &one, &many, "exp_avg_sq");
     train_two(c, &one, 2);
     train_two(c, &many, 2);
-    claim_same_rows(c, &one, &many, "weight");
+    kit_claim_same_rows(c, &one, &many, "weight");
     kit_close(&many);
     fct_head_spec other = saved_spec();
     other.centres = 1;

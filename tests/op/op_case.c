@@ -60,40 +60,125 @@ void fct_case_fill(float *v, size_t n, double low, double high, uint64_t seed)
         v[i] = (float)fct_rng_between(&rng, low, high);
 }
 
+// ---- memory, through the table alone: a device's cannot be looked into
+
+enum { FRONT = 64, GUARD = 256 }; // bytes of NaN before and behind every operand
+
+// Bytes of a buffer as they are: a row of U8.
+static fct_tensor raw(fct_buffer *m, size_t offset, size_t bytes)
+{
+    const int64_t n = (int64_t)bytes;
+    return (fct_tensor){ m, offset, fct_shape_make(FCT_U8, FCT_PLAIN, 1, &n) };
+}
+
 static fct_status poisoned(fct_backend *b, size_t bytes, fct_buffer **out)
 {
-    FCT_TRY(b->ops->alloc(b, bytes, out));
-    memset(b->ops->host_ptr(*out), 0xff, bytes); // as float32 or float64: NaN
-    return FCT_OK;
+    uint8_t *nan = malloc(bytes);
+    if (!nan)
+        return FCT_FAIL_NOMEM(bytes, "an operand");
+    memset(nan, 0xff, bytes); // as float32, float64 or in 16 bits: NaN
+    fct_status s = b->ops->alloc(b, bytes, out);
+    if (s == FCT_OK)
+        s = b->ops->upload(b, raw(*out, 0, bytes), nan);
+    if (s == FCT_OK)
+        s = b->ops->sync(b);
+    free(nan);
+    return s;
+}
+
+static fct_status operand(fct_backend *b, const fct_shape *shape, fct_tensor *out)
+{
+    out->shape = *shape;
+    out->offset = FRONT;
+    return poisoned(b, FRONT + b->ops->bytes(b, shape) + GUARD, &out->buffer);
+}
+
+static fct_status look(fct_backend *b, fct_buffer *m, size_t offset, size_t bytes, uint8_t **out)
+{
+    *out = malloc(bytes ? bytes : 1);
+    if (!*out)
+        return FCT_FAIL_NOMEM(bytes, "an operand");
+    FCT_TRY(b->ops->download(b, *out, raw(m, offset, bytes)));
+    return b->ops->sync(b);
+}
+
+// Nothing may write behind the end.
+static fct_status check_guard(fct_backend *b, const fct_case *c, const char *what, fct_buffer *m,
+                              size_t end)
+{
+    uint8_t *v = NULL;
+    fct_status s = look(b, m, end, GUARD, &v);
+    for (int i = 0; i < GUARD && s == FCT_OK; i++)
+        if (v[i] != 0xff)
+            s = FCT_FAIL(FCT_E_ARG, "%s: byte %d behind the end of %s was written",
+                         fct_op_name(c->desc.op), i, what);
+    free(v);
+    return s;
 }
 
 // Uploading what was downloaded must give the same bytes: it writes zeros into the padding.
 static fct_status check_padding(fct_backend *b, const fct_case *c, int i, fct_tensor t)
 {
-    size_t bytes = b->ops->bytes(b, &t.shape);
-    fct_buffer *again = NULL;
-    fct_status s = poisoned(b, bytes, &again);
+    const size_t bytes = b->ops->bytes(b, &t.shape);
+    fct_tensor again = { .shape = t.shape };
+    uint8_t *expected = NULL, *found = NULL;
+    fct_status s = operand(b, &t.shape, &again);
     if (s == FCT_OK)
-        s = b->ops->upload(b, (fct_tensor){ .buffer = again, .shape = t.shape }, c->out[i]);
-    if (s == FCT_OK && memcmp(b->ops->host_ptr(again), b->ops->host_ptr(t.buffer), bytes) != 0)
+        s = b->ops->upload(b, again, c->out[i]);
+    if (s == FCT_OK)
+        s = look(b, again.buffer, FRONT, bytes, &expected);
+    if (s == FCT_OK)
+        s = look(b, t.buffer, t.offset, bytes, &found);
+    if (s == FCT_OK && memcmp(expected, found, bytes) != 0)
         s = FCT_FAIL(FCT_E_ARG, "%s: padding of output %d is not zero", fct_op_name(c->desc.op), i);
-    b->ops->release(b, again);
+    if (s == FCT_OK)
+        s = check_guard(b, c, "an output", t.buffer, FRONT + bytes);
+    b->ops->release(b, again.buffer);
+    free(expected);
+    free(found);
+    return s;
+}
+
+static int is_overwritten(const fct_case *c, int in)
+{
+    for (int i = 0; i < c->desc.n_out; i++)
+        if (c->alias[i] == in)
+            return 1;
+    return 0;
+}
+
+// Inputs stay as they were sent, padding included.
+static fct_status check_input(fct_backend *b, const fct_case *c, int i, fct_tensor t)
+{
+    const size_t bytes = b->ops->bytes(b, &t.shape);
+    fct_tensor again = { .shape = t.shape };
+    uint8_t *expected = NULL, *found = NULL;
+    fct_status s = operand(b, &t.shape, &again);
+    if (s == FCT_OK)
+        s = b->ops->upload(b, again, c->in[i]);
+    if (s == FCT_OK)
+        s = look(b, again.buffer, FRONT, bytes, &expected);
+    if (s == FCT_OK)
+        s = look(b, t.buffer, FRONT, bytes, &found);
+    if (s == FCT_OK && memcmp(expected, found, bytes) != 0)
+        s = FCT_FAIL(FCT_E_ARG, "%s: input %d was changed", fct_op_name(c->desc.op), i);
+    b->ops->release(b, again.buffer);
+    free(expected);
+    free(found);
     return s;
 }
 
 static fct_status place(fct_backend *b, const fct_case *c, fct_tensor *in, fct_tensor *out)
 {
     for (int i = 0; i < c->desc.n_in; i++) {
-        in[i].shape = c->desc.in[i];
-        FCT_TRY(poisoned(b, b->ops->bytes(b, &in[i].shape), &in[i].buffer));
+        FCT_TRY(operand(b, &c->desc.in[i], &in[i]));
         FCT_TRY(b->ops->upload(b, in[i], c->in[i]));
     }
     for (int i = 0; i < c->desc.n_out; i++) {
-        out[i].shape = c->desc.out[i];
-        if (c->alias[i] != FCT_NO_ALIAS)
-            out[i].buffer = in[c->alias[i]].buffer;
+        if (c->alias[i] == FCT_NO_ALIAS)
+            FCT_TRY(operand(b, &c->desc.out[i], &out[i]));
         else
-            FCT_TRY(poisoned(b, b->ops->bytes(b, &out[i].shape), &out[i].buffer));
+            out[i] = (fct_tensor){ in[c->alias[i]].buffer, FRONT, c->desc.out[i] };
     }
     return FCT_OK;
 }
@@ -107,7 +192,10 @@ static fct_status run_placed(fct_backend *b, fct_case *c, fct_plan *plan, fct_bu
     FCT_TRY(b->ops->sync(b));
     for (int i = 0; i < c->desc.n_out; i++)
         FCT_TRY(check_padding(b, c, i, out[i]));
-    return FCT_OK;
+    for (int i = 0; i < c->desc.n_in; i++)
+        if (!is_overwritten(c, i))
+            FCT_TRY(check_input(b, c, i, in[i]));
+    return check_guard(b, c, "the workspace", workspace, b->ops->workspace_bytes(plan));
 }
 
 fct_status fct_case_run(fct_backend *b, fct_case *c)
@@ -117,7 +205,7 @@ fct_status fct_case_run(fct_backend *b, fct_case *c)
     fct_plan *plan = NULL;
     fct_status s = b->ops->plan(b, &c->desc, &plan);
     if (s == FCT_OK)
-        s = poisoned(b, b->ops->workspace_bytes(plan), &workspace);
+        s = poisoned(b, b->ops->workspace_bytes(plan) + GUARD, &workspace);
     if (s == FCT_OK)
         s = place(b, c, in, out);
     if (s == FCT_OK)

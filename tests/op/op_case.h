@@ -23,8 +23,9 @@ fct_status fct_case_copy(const fct_case *from, fct_case *out);
 void fct_case_fill(float *v, size_t n, double low, double high, uint64_t seed);
 size_t fct_case_elements(const fct_shape *s);
 
-// Uploads, plans, runs, downloads. Outputs hold NaN before the run, and so does the workspace, so
-// that nothing unwritten goes unseen. E_ARG when the padding of an output is not zero afterwards.
+// Uploads, plans, runs, downloads, all through the table. Outputs hold NaN before the run, and so
+// does the workspace, so that nothing unwritten goes unseen. E_ARG when the padding of an output is
+// not zero afterwards, an input has changed, or something was written behind an end.
 fct_status fct_case_run(fct_backend *b, fct_case *c);
 
 // One line of a shape file is one layer: calls `visit` with every op of the layer, forward before

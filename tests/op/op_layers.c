@@ -88,6 +88,10 @@ static fct_status conv_layer(const layer *l, const int *v, int picture)
         return FCT_OK;
     d.op = FCT_OP_CONV_BWD_DATA;
     d.in[0] = y, d.in[1] = filter, d.out[0] = x;
+    FCT_TRY(filled(l, &d));
+    d.attr.conv.add = 1;
+    d.n_in = 3;
+    d.in[2] = x;
     return filled(l, &d);
 }
 
@@ -272,11 +276,15 @@ static fct_status flatten_layer(const layer *l, const int *v)
     fct_op_desc d = { .op = FCT_OP_FLATTEN, .n_in = 1, .n_out = 1 };
     d.in[0] = act(FCT_F32, v[0], v[1], v[2], v[3]);
     d.out[0] = plain(FCT_F32, v[0], v[1] * v[2] * v[3]);
-    FCT_TRY(filled(l, &d));
-    fct_shape x = d.in[0];
-    d.op = FCT_OP_UNFLATTEN;
-    d.in[0] = d.out[0], d.out[0] = x;
-    return filled(l, &d);
+    fct_op_desc back = d;
+    back.op = FCT_OP_UNFLATTEN;
+    back.in[0] = d.out[0], back.out[0] = d.in[0];
+    for (int is_gradient = 0; is_gradient < 2; is_gradient++) {
+        d.attr.move.is_gradient = back.attr.move.is_gradient = is_gradient;
+        FCT_TRY(filled(l, &d));
+        FCT_TRY(filled(l, &back));
+    }
+    return FCT_OK;
 }
 
 static fct_status linear_layer(const layer *l, const int *v)

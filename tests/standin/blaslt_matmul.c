@@ -103,6 +103,19 @@ static cublasStatus_t check_epilogue(const product *s)
     }
 }
 
+// Sets M, N and K; whether all four matrices agree on them.
+static int fits(product *s)
+{
+    const fct_standin_layout *a = &s->layout[A], *b = &s->layout[B];
+    const fct_standin_layout *c = &s->layout[C], *d = &s->layout[D];
+    const int turn_a = is_turned(s->p.turn_a), turn_b = is_turned(s->p.turn_b);
+    s->m = turn_a ? a->columns : a->rows;
+    s->k = turn_a ? a->rows : a->columns;
+    s->n = turn_b ? b->rows : b->columns;
+    return (turn_b ? b->columns : b->rows) == s->k && d->rows == s->m && d->columns == s->n &&
+           c->rows == s->m && c->columns == s->n && s->p.turn_c == CUBLAS_OP_N;
+}
+
 static cublasStatus_t describe(cublasLtMatmulDesc_t p, const cublasLtMatrixLayout_t *layouts,
                                product *s)
 {
@@ -116,13 +129,7 @@ static cublasStatus_t describe(cublasLtMatmulDesc_t p, const cublasLtMatrixLayou
         if (!is_layout(&s->layout[i]) || s->layout[i].batch != s->layout[0].batch)
             return refuse(CUBLAS_STATUS_INVALID_VALUE, "a matrix that cannot be");
     }
-    const fct_standin_layout *a = &s->layout[A], *b = &s->layout[B], *d = &s->layout[D];
-    const int turn_a = is_turned(s->p.turn_a), turn_b = is_turned(s->p.turn_b);
-    s->m = turn_a ? a->columns : a->rows;
-    s->k = turn_a ? a->rows : a->columns;
-    s->n = turn_b ? b->rows : b->columns;
-    if ((turn_b ? b->columns : b->rows) != s->k || d->rows != s->m || d->columns != s->n ||
-        s->layout[C].rows != s->m || s->layout[C].columns != s->n || s->p.turn_c != CUBLAS_OP_N)
+    if (!fits(s))
         return refuse(CUBLAS_STATUS_INVALID_VALUE, "rows and columns do not fit each other");
     const cublasStatus_t status = check_types(s);
     return status != CUBLAS_STATUS_SUCCESS ? status : check_epilogue(s);

@@ -90,15 +90,23 @@ static int is_vector(const dnn_tensor *t)
     return t->dim[0] == 1 && t->dim[2] * t->dim[3] == 1;
 }
 
-// The type in which activations are kept: the first real tensor with an extent in H, W or N.
+static int is_main(const dnn_descriptor *op)
+{
+    return strchr("fdwFBgpq", letter_of(op)) != NULL;
+}
+
+// The type in which activations are kept: of what the convolution, norm or pooling reads first;
+// among element-wise operations, of the first real tensor that is more than a vector.
 static cudnnDataType_t kept_type(dnn_descriptor *const *op, int64_t n)
 {
+    for (int64_t i = 0; i < n; i++)
+        if (is_main(op[i]) && !dnn_tensor_of(dnn_operands_of(op[i]).in[0]).is_virtual)
+            return dnn_tensor_of(dnn_operands_of(op[i]).in[0]).type;
     for (int64_t i = 0; i < n; i++) {
         const dnn_operands o = dnn_operands_of(op[i]);
         for (int k = 0; k < o.ins; k++) {
             const dnn_tensor t = dnn_tensor_of(o.in[k]);
-            if (!t.is_virtual && !is_vector(&t) && t.type != CUDNN_DATA_BOOLEAN &&
-                t.type != CUDNN_DATA_INT8)
+            if (!t.is_virtual && !is_vector(&t) && t.type != CUDNN_DATA_BOOLEAN)
                 return t.type;
         }
     }

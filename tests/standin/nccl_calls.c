@@ -146,7 +146,9 @@ static void done(void *arg)
     call *k = arg;
     const int is_left = k->request != MPI_REQUEST_NULL; // MPI may still write there
     atomic_int *calls = &k->c->calls;
-    if (!is_left) {
+    if (is_left)
+        nccl_keep(k);
+    else {
         free(k->all);
         free(k->from);
         free(k->to);

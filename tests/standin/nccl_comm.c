@@ -34,6 +34,21 @@ void nccl_break(ncclComm_t c, ncclResult_t r)
         c->error = r;
 }
 
+void nccl_keep(void *memory)
+{
+    static struct kept {
+        struct kept *next;
+        void *memory;
+    } * all;
+    struct kept *k = malloc(sizeof *k);
+    if (!k)
+        return;
+    fct_standin_lock();
+    *k = (struct kept){ all, memory };
+    all = k;
+    fct_standin_unlock();
+}
+
 static nccl_fault read_fault(int rank)
 {
     const char *text = getenv("FACET_STANDIN_NCCL");
@@ -262,9 +277,11 @@ ncclResult_t ncclCommDestroy(ncclComm_t c)
     return take_down(c);
 }
 
-// What MPI has under way goes on without its memory's owner: it is never freed.
 ncclResult_t ncclCommAbort(ncclComm_t c)
 {
     atomic_store(&c->is_aborted, 1);
-    return c->state == NCCL_IS_UP ? take_down(c) : ncclSuccess;
+    if (c->state == NCCL_IS_UP)
+        return take_down(c);
+    nccl_keep(c);
+    return ncclSuccess;
 }

@@ -51,6 +51,8 @@ ncclResult_t nccl_refuse(ncclResult_t r, const char *format, ...)
     __attribute__((format(printf, 2, 3))); // remembers the words for ncclGetLastError
 // nccl_comm.c: `r` shows in the background from now on.
 void nccl_break(ncclComm_t c, ncclResult_t r);
+// What MPI has under way may go on without its memory's owner: it lasts until the process ends.
+void nccl_keep(void *memory);
 const char *nccl_type_name(ncclDataType_t t);
 size_t nccl_type_bytes(ncclDataType_t t);
 double nccl_now_s(void);

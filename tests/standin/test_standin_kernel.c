@@ -1,32 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Kernels on the host do what they would do on a device, and what they do wrong shows.
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
 
-#include <cmocka.h>
-
-#include "standin.h"
+#include "standin_kit.h"
 #include "standin_probe.h"
-
-static void *on_device(const void *from, size_t bytes)
-{
-    void *at;
-    assert_int_equal(cudaMalloc(&at, bytes), cudaSuccess);
-    if (from)
-        assert_int_equal(cudaMemcpy(at, from, bytes, cudaMemcpyHostToDevice), cudaSuccess);
-    return at;
-}
-
-static void to_host(void *to, void *at, size_t bytes)
-{
-    assert_int_equal(cudaMemcpy(to, at, bytes, cudaMemcpyDeviceToHost), cudaSuccess);
-    assert_int_equal(cudaFree(at), cudaSuccess);
-}
 
 static void test_every_element_has_its_thread(void **state)
 {
@@ -35,9 +12,9 @@ static void test_every_element_has_its_thread(void **state)
     (void)state;
     for (int i = 0; i < N; i++)
         in[i] = (float)i;
-    float *from = on_device(in, sizeof in), *to = on_device(NULL, sizeof out);
-    assert_int_equal(fct_probe_scale(from, 2, to, N, NULL), cudaSuccess);
-    to_host(out, to, sizeof out);
+    float *from = fct_kit_on_device(in, sizeof in), *to = fct_kit_on_device(NULL, sizeof out);
+    assert_cuda(fct_probe_scale(from, 2, to, N, NULL));
+    fct_kit_to_host(out, to, sizeof out);
     cudaFree(from);
     for (int i = 0; i < N; i++)
         assert_true(out[i] == (float)(2 * i));
@@ -50,9 +27,9 @@ static void check_sums(int threads)
     float out[ROWS];
     for (int i = 0; i < ROWS * threads; i++)
         in[i] = (float)(i % 13);
-    float *from = on_device(in, sizeof in), *to = on_device(NULL, sizeof out);
-    assert_int_equal(fct_probe_sums(from, to, ROWS, threads, NULL), cudaSuccess);
-    to_host(out, to, sizeof out);
+    float *from = fct_kit_on_device(in, sizeof in), *to = fct_kit_on_device(NULL, sizeof out);
+    assert_cuda(fct_probe_sums(from, to, ROWS, threads, NULL));
+    fct_kit_to_host(out, to, sizeof out);
     cudaFree(from);
     for (int row = 0; row < ROWS; row++) {
         float sum = 0;
@@ -76,9 +53,9 @@ static void test_turned_over_in_shared_memory(void **state)
     (void)state;
     for (int i = 0; i < 32 * 32; i++)
         in[i / 32][i % 32] = (uint16_t)(0x3f80 + i % 128 + i / 512);
-    void *from = on_device(in, sizeof in), *to = on_device(NULL, sizeof out);
-    assert_int_equal(fct_probe_turn(from, to, NULL), cudaSuccess);
-    to_host(out, to, sizeof out);
+    void *from = fct_kit_on_device(in, sizeof in), *to = fct_kit_on_device(NULL, sizeof out);
+    assert_cuda(fct_probe_turn(from, to, NULL));
+    fct_kit_to_host(out, to, sizeof out);
     cudaFree(from);
     for (int i = 0; i < 32 * 32; i++)
         assert_int_equal(out[i % 32][i / 32], in[i / 32][i % 32]);
@@ -91,9 +68,9 @@ static void test_warps_exchange(void **state)
     (void)state;
     for (int lane = 0; lane < 32; lane += 3)
         thirds |= 1u << lane;
-    int *to = on_device(NULL, sizeof out);
-    assert_int_equal(fct_probe_warp(to, NULL), cudaSuccess);
-    to_host(out, to, sizeof out);
+    int *to = fct_kit_on_device(NULL, sizeof out);
+    assert_cuda(fct_probe_warp(to, NULL));
+    fct_kit_to_host(out, to, sizeof out);
     for (int lane = 0; lane < 32; lane++) {
         assert_int_equal(out[lane][0], (lane + 5) % 32);
         assert_int_equal(out[lane][1], lane < 3 ? lane : lane - 3);
@@ -112,10 +89,11 @@ static void test_blocks_take_turns_by_lot(void **state)
     unsigned out[N];
     int is_in_order = 1, is_seen[N] = { 0 };
     (void)state;
-    unsigned *counter = on_device(NULL, sizeof *counter), *to = on_device(NULL, sizeof out);
+    unsigned *counter = fct_kit_on_device(NULL, sizeof *counter),
+             *to = fct_kit_on_device(NULL, sizeof out);
     cudaMemset(counter, 0, sizeof *counter);
-    assert_int_equal(fct_probe_tickets(counter, to, N, NULL), cudaSuccess);
-    to_host(out, to, sizeof out);
+    assert_cuda(fct_probe_tickets(counter, to, N, NULL));
+    fct_kit_to_host(out, to, sizeof out);
     cudaFree(counter);
     for (int i = 0; i < N; i++) {
         is_in_order &= out[i] == (unsigned)i;
@@ -131,9 +109,9 @@ static void test_missing_barrier_gives_wrong_numbers(void **state)
     float out[64];
     int wrong = 0;
     (void)state;
-    float *to = on_device(NULL, sizeof out);
-    assert_int_equal(fct_probe_wrong(FCT_PROBE_NO_BARRIER, to, NULL), cudaSuccess);
-    to_host(out, to, sizeof out);
+    float *to = fct_kit_on_device(NULL, sizeof out);
+    assert_cuda(fct_probe_wrong(FCT_PROBE_NO_BARRIER, to, NULL));
+    fct_kit_to_host(out, to, sizeof out);
     for (int i = 0; i < 64; i++)
         wrong += !(out[i] == (float)(i ^ 1));
     assert_true(wrong > 0);
@@ -146,9 +124,9 @@ static void test_unset_shared_memory_is_no_number(void **state)
 #ifdef __SANITIZE_ADDRESS__
     skip(); // shared memory lies where the sanitizer watches over it, and not where we can fill it
 #endif
-    float *to = on_device(NULL, sizeof out);
-    assert_int_equal(fct_probe_wrong(FCT_PROBE_UNSET_SHARED, to, NULL), cudaSuccess);
-    to_host(out, to, sizeof out);
+    float *to = fct_kit_on_device(NULL, sizeof out);
+    assert_cuda(fct_probe_wrong(FCT_PROBE_UNSET_SHARED, to, NULL));
+    fct_kit_to_host(out, to, sizeof out);
     assert_true(out[0] == 1);
     assert_true(isnan(out[40]));
 }
@@ -156,7 +134,7 @@ static void test_unset_shared_memory_is_no_number(void **state)
 static void test_too_large_a_block_is_refused(void **state)
 {
     (void)state;
-    float *to = on_device(NULL, 4);
+    float *to = fct_kit_on_device(NULL, 4);
     assert_int_equal(fct_probe_sums(to, to, 1, 2000, NULL), cudaErrorInvalidConfiguration);
     assert_int_equal(cudaGetLastError(), cudaErrorInvalidConfiguration);
     assert_int_equal(cudaGetLastError(), cudaSuccess);
@@ -167,8 +145,8 @@ static void test_too_large_a_block_is_refused(void **state)
 static void test_left_barrier_is_told(void **state)
 {
     (void)state;
-    float *to = on_device(NULL, 64 * sizeof *to);
-    assert_int_equal(fct_probe_wrong(FCT_PROBE_LEFT_BARRIER, to, NULL), cudaSuccess);
+    float *to = fct_kit_on_device(NULL, 64 * sizeof *to);
+    assert_cuda(fct_probe_wrong(FCT_PROBE_LEFT_BARRIER, to, NULL));
     assert_int_equal(cudaDeviceSynchronize(), cudaErrorLaunchFailure);
     assert_int_equal(fct_probe_scale(to, 1, to, 64, NULL), cudaErrorLaunchFailure);
 }

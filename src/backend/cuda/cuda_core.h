@@ -136,6 +136,9 @@ cudaError_t fct_cuda_write_pair(float *at, float first, float second, cudaStream
 // y (columns) = the sums of x (rows, columns) over its rows, always in the same order.
 cudaError_t fct_cuda_column_sums(const float *x, float *y, int64_t rows, int64_t columns,
                                  cudaStream_t stream);
+// y (rows, columns): each row is x (columns).
+cudaError_t fct_cuda_spread_row(const float *x, float *y, int64_t rows, int64_t columns,
+                                cudaStream_t stream);
 
 #ifdef __cplusplus
 }

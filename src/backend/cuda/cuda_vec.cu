@@ -179,6 +179,21 @@ extern "C" cudaError_t fct_cuda_column_sums(const float *x, float *y, int64_t ro
                       columns);
 }
 
+FCT_KERNEL void spread_row(const float *x, float *y, int64_t n, int64_t columns)
+{
+    const int64_t i = (int64_t)blockIdx.x * THREADS + threadIdx.x;
+    if (i < n)
+        y[i] = x[i % columns];
+}
+
+extern "C" cudaError_t fct_cuda_spread_row(const float *x, float *y, int64_t rows, int64_t columns,
+                                           cudaStream_t stream)
+{
+    const int64_t n = rows * columns;
+    return FCT_LAUNCH(spread_row, (unsigned)((n + THREADS - 1) / THREADS), THREADS, stream, x, y, n,
+                      columns);
+}
+
 // ---- low copies, the loss scale
 
 template <typename LOW> FCT_KERNEL void narrow(const float *from, LOW *to, int64_t n)

@@ -32,7 +32,7 @@ fct_status fct_cuda_dnn_describe(fct_cuda *b, const char *json, int only_lists);
 cudnnDataType_t fct_dnn_kept(const fct_cuda *b);
 const char *fct_dnn_precision(const fct_cuda *b); // "bf16", "bf16 det": a part of every graph's key
 
-// ---- dnn_graph.c: building. The first failure sticks and comes out of fct_dnn_finish.
+// ---- dnn_describe.c: building. The first failure sticks and comes out of fct_dnn_finish.
 enum { FCT_DNN_OPS = 4, FCT_DNN_OPERANDS = 24, FCT_DNN_MADE = 64 };
 
 typedef enum {
@@ -46,6 +46,7 @@ typedef struct {
     fct_dnn_kind kind;
     size_t bytes;
     float value;
+    int is_used; // by an operation
 } fct_dnn_operand;
 
 typedef struct {

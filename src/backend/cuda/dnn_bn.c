@@ -120,9 +120,12 @@ fct_status fct_dnn_bn_prepare(fct_cuda *b, fct_cuda_plan *p)
     snprintf(key, sizeof key, "%s %s n%lld c%lld h%lld w%lld%s%s", fct_op_name(d->op),
              fct_dnn_precision(b), (long long)v.n, (long long)v.c, (long long)v.h, (long long)v.w,
              d->attr.bn.add ? " add" : "", d->attr.bn.relu ? " relu" : "");
-    FCT_TRY(fct_dnn_finish(st->graph, key));
-    p->workspace_bytes = st->graph->workspace_bytes;
-    return FCT_OK;
+    fct_status s = fct_dnn_finish(st->graph, key);
+    if (s == FCT_E_UNSUPPORTED) // other kernels take the plan over
+        fct_dnn_bn_release(p);
+    else
+        p->workspace_bytes = st->graph->workspace_bytes;
+    return s;
 }
 
 fct_status fct_dnn_bn_run(fct_cuda *b, fct_cuda_plan *p, const fct_tensor *in,

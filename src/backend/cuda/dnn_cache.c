@@ -160,7 +160,7 @@ static void read_file(fct_dnn_cache *c)
     if (!is_ours) {
         FCT_WARN("%s: not a plan cache; it is left as it is, and not used", c->path);
         give_up_file(c);
-    } else if (!is_whole(text)) {
+    } else if (size && !is_whole(text)) {
         FCT_WARN("%s: cut short; a new one will take its place", c->path);
     } else if (read_lines(c, text, 1) != FCT_OK) {
         give_up_file(c);

@@ -192,7 +192,7 @@ static fct_status pack(fct_dnn_graph *g, void *const at[FCT_DNN_OPERANDS], void 
     int64_t id[FCT_DNN_OPERANDS], n = 0;
     void *where[FCT_DNN_OPERANDS];
     for (int i = 1; i <= g->operands; i++) {
-        if (g->operand[i].kind == FCT_DNN_VIRTUAL)
+        if (g->operand[i].kind == FCT_DNN_VIRTUAL || !g->operand[i].is_used)
             continue;
         id[n] = i;
         where[n++] = g->operand[i].kind == FCT_DNN_VALUE ? (void *)&g->operand[i].value : at[i];

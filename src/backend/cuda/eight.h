@@ -28,7 +28,7 @@ template <typename T> FCT_DEVICE fct_eight<T> fct_fetch(const T *from)
 template <typename T> FCT_DEVICE void fct_unpack(const fct_eight<T> &raw, float v[8])
 {
     T element[8];
-    memcpy(static_cast<void *>(element), &raw, sizeof element);
+    memcpy((void *)element, &raw, sizeof element);
     for (int j = 0; j < 8; j++)
         v[j] = fct_load(&element[j]);
 }
@@ -39,7 +39,7 @@ template <typename T> FCT_DEVICE void fct_put(T *to, const float v[8])
     fct_eight<T> raw;
     for (int j = 0; j < 8; j++)
         fct_store(&element[j], v[j]);
-    memcpy(&raw, static_cast<const void *>(element), sizeof raw);
+    memcpy(&raw, element, sizeof raw);
     *reinterpret_cast<fct_eight<T> *>(to) = raw;
 }
 

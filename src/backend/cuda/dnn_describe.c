@@ -129,6 +129,13 @@ int fct_dnn_add_value(fct_dnn_graph *g, float value)
     return id;
 }
 
+// Operands that only a copy takes are none of the graph's.
+static const cudnnBackendDescriptor_t *use(fct_dnn_graph *g, int id)
+{
+    g->operand[id].is_used = 1;
+    return &g->operand[id].descriptor;
+}
+
 static void put(fct_dnn_graph *g, cudnnBackendDescriptor_t op)
 {
     FCT_ASSERT(g->ops < FCT_DNN_OPS);
@@ -173,9 +180,9 @@ void fct_dnn_put_conv(fct_dnn_graph *g, const fct_dnn_conv *c)
                                    INT64(CUDNN_ATTR_CONVOLUTION_FILTER_STRIDES, 2, stride) };
     cudnnBackendDescriptor_t conv = MAKE(g, CUDNN_BACKEND_CONVOLUTION_DESCRIPTOR, geometry);
     const attribute list[] = { DESCRIPTOR(names[c->direction].conv, &conv),
-                               DESCRIPTOR(names[c->direction].x, &g->operand[c->x].descriptor),
-                               DESCRIPTOR(names[c->direction].w, &g->operand[c->w].descriptor),
-                               DESCRIPTOR(names[c->direction].y, &g->operand[c->y].descriptor),
+                               DESCRIPTOR(names[c->direction].x, use(g, c->x)),
+                               DESCRIPTOR(names[c->direction].w, use(g, c->w)),
+                               DESCRIPTOR(names[c->direction].y, use(g, c->y)),
                                FLOAT(names[c->direction].alpha, &one),
                                FLOAT(names[c->direction].beta, &c->beta) };
     put(g, MAKE(g, names[c->direction].op, list));
@@ -186,16 +193,14 @@ void fct_dnn_put_pointwise(fct_dnn_graph *g, cudnnPointwiseMode_t mode, int x, i
     const attribute kind[] = { { CUDNN_ATTR_POINTWISE_MODE, CUDNN_TYPE_POINTWISE_MODE, 1, &mode },
                                TYPE(CUDNN_ATTR_POINTWISE_MATH_PREC, &computed) };
     cudnnBackendDescriptor_t what = MAKE(g, CUDNN_BACKEND_POINTWISE_DESCRIPTOR, kind);
-    const attribute list[] = {
-        DESCRIPTOR(CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR, &what),
-        DESCRIPTOR(CUDNN_ATTR_OPERATION_POINTWISE_XDESC, &g->operand[x].descriptor),
-        DESCRIPTOR(CUDNN_ATTR_OPERATION_POINTWISE_YDESC, &g->operand[y].descriptor),
-        DESCRIPTOR(CUDNN_ATTR_OPERATION_POINTWISE_BDESC, &g->operand[b].descriptor)
-    };
+    const attribute list[] = { DESCRIPTOR(CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR, &what),
+                               DESCRIPTOR(CUDNN_ATTR_OPERATION_POINTWISE_XDESC, use(g, x)),
+                               DESCRIPTOR(CUDNN_ATTR_OPERATION_POINTWISE_YDESC, use(g, y)),
+                               DESCRIPTOR(CUDNN_ATTR_OPERATION_POINTWISE_BDESC, use(g, b)) };
     put(g, make(g, CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR, list, b ? 4 : 3));
 }
 
-#define NORM(name, id) DESCRIPTOR(CUDNN_ATTR_OPERATION_NORM_##name, &g->operand[id].descriptor)
+#define NORM(name, id) DESCRIPTOR(CUDNN_ATTR_OPERATION_NORM_##name, use(g, id))
 
 void fct_dnn_put_norm(fct_dnn_graph *g, const fct_dnn_norm *n)
 {

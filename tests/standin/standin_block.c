@@ -72,10 +72,21 @@ static void run_threads(fct_standin_fiber *self)
     }
 }
 
+static int next_ready(void)
+{
+    const int thread = block.ready[block.i_ready++];
+    if (!has_ready())
+        block.i_ready = block.n_ready = 0;
+    return thread;
+}
+
 static void wait_here(void)
 {
     const int thread = block.current;
-    fct_standin_fiber_pause(of_thread[thread]);
+    if (has_ready())
+        fct_standin_fiber_pass(of_thread[thread], of_thread[next_ready()]);
+    else
+        fct_standin_fiber_pause(of_thread[thread]);
     make_current(thread);
 }
 
@@ -204,10 +215,7 @@ static int run_block(void)
     start_block();
     while (block.ended < block.threads) {
         if (has_ready()) {
-            const int thread = block.ready[block.i_ready++];
-            if (!has_ready())
-                block.i_ready = block.n_ready = 0;
-            fct_standin_fiber_go(of_thread[thread]);
+            fct_standin_fiber_go(of_thread[next_ready()]);
         } else if (block.started < block.threads) {
             fct_standin_fiber_go(free_fiber());
         } else {

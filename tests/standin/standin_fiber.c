@@ -43,8 +43,12 @@ __asm__(".text\n"
 
 static void prepare(context *c, char *stack, void (*enter)(void))
 {
-    void **top = (void **)(void *)(stack + STACK) - 1; // aligned as behind a call
-    *top = NULL;                                       // where `enter` would return to
+    // Aligned as behind a call. Not all at the same place of a page, or they would fight over the
+    // same lines of the cache.
+    static unsigned n;
+    const size_t colour = n++ % 61 * 64;
+    void **top = (void **)(void *)(stack + STACK - colour) - 1;
+    *top = NULL; // where `enter` would return to
     *--top = (void *)(size_t)enter;
     c->stack_pointer = top - 6; // the preserved registers
 }
@@ -68,19 +72,41 @@ static void prepare(context *c, char *stack, void (*enter)(void))
 #endif
 
 struct fct_standin_fiber {
-    context own, caller;
+    context own;
     char *stack;
     void (*loop)(fct_standin_fiber *self);
-    const void *caller_stack; // for AddressSanitizer
-    size_t caller_bytes;
-    void *own_fake, *caller_fake;
+    void *fake; // AddressSanitizer's
 };
+static context caller; // of go, one at a time
 static fct_standin_fiber *starting;
+
+#ifdef __SANITIZE_ADDRESS__
+static const void *caller_stack;
+static size_t caller_bytes;
+static void *caller_fake;
+static int from_caller;
+#endif
+
+static void leave_for(fct_standin_fiber *f, fct_standin_fiber *to)
+{
+#ifdef __SANITIZE_ADDRESS__
+    from_caller = !f;
+    __sanitizer_start_switch_fiber(f ? &f->fake : &caller_fake, to ? to->stack : caller_stack,
+                                   to ? STACK : caller_bytes);
+#endif
+    fct_standin_switch(f ? &f->own : &caller, to ? &to->own : &caller);
+}
 
 static void arrive(fct_standin_fiber *f)
 {
 #ifdef __SANITIZE_ADDRESS__
-    __sanitizer_finish_switch_fiber(f->own_fake, &f->caller_stack, &f->caller_bytes);
+    const void *stack;
+    size_t bytes;
+    __sanitizer_finish_switch_fiber(f ? f->fake : caller_fake, &stack, &bytes);
+    if (f && from_caller) {
+        caller_stack = stack;
+        caller_bytes = bytes;
+    }
 #else
     (void)f;
 #endif
@@ -118,20 +144,18 @@ void fct_standin_fiber_destroy(fct_standin_fiber *f)
 void fct_standin_fiber_go(fct_standin_fiber *f)
 {
     starting = f;
-#ifdef __SANITIZE_ADDRESS__
-    __sanitizer_start_switch_fiber(&f->caller_fake, f->stack, STACK);
-#endif
-    fct_standin_switch(&f->caller, &f->own);
-#ifdef __SANITIZE_ADDRESS__
-    __sanitizer_finish_switch_fiber(f->caller_fake, NULL, NULL);
-#endif
+    leave_for(NULL, f);
+    arrive(NULL);
 }
 
 void fct_standin_fiber_pause(fct_standin_fiber *f)
 {
-#ifdef __SANITIZE_ADDRESS__
-    __sanitizer_start_switch_fiber(&f->own_fake, f->caller_stack, f->caller_bytes);
-#endif
-    fct_standin_switch(&f->own, &f->caller);
+    leave_for(f, NULL);
+    arrive(f);
+}
+
+void fct_standin_fiber_pass(fct_standin_fiber *f, fct_standin_fiber *to)
+{
+    leave_for(f, to);
     arrive(f);
 }

@@ -207,23 +207,23 @@ static void release(roof *r)
         r->b->ops->release(r->b, r->buffer[i]);
 }
 
-static fct_status find_copy(fct_backend *b, size_t bytes, double *bps)
+static fct_status find_copy(fct_backend *b, size_t bytes, double *s, double *bps)
 {
     roof r = { .b = b, .bytes = bytes };
-    double s = 0;
     fct_status status = b->ops->alloc(b, bytes, &r.buffer[0]);
     if (status == FCT_OK)
         status = b->ops->alloc(b, bytes, &r.buffer[1]);
     if (status == FCT_OK)
-        status = time_best(b, copy_once, &r, &s);
+        status = time_best(b, copy_once, &r, s);
     release(&r);
     if (status == FCT_OK)
-        *bps = 2 * (double)bytes / s;
+        *bps = fmax(*bps, 2 * (double)bytes / *s);
     return status;
 }
 
 // A convolution of 1x1 pixel, in the type in which activations are kept.
-static fct_status find_product(fct_backend *b, int64_t images, int64_t channels, double *flops)
+static fct_status find_product(fct_backend *b, int64_t images, int64_t channels, double *s,
+                               double *flops)
 {
     const fct_shape x = fct_shape_make(FCT_F32, FCT_ACT, 4, FCT_DIMS(images, channels, 32, 32)),
                     w = fct_shape_make(FCT_F32, FCT_FILTER, 4, FCT_DIMS(channels, channels, 1, 1));
@@ -235,7 +235,6 @@ static fct_status find_product(fct_backend *b, int64_t images, int64_t channels,
                             .attr.conv = { .kernel = 1, .stride = 1 } };
     const fct_shape *shape[] = { &x, &w, &x };
     roof r = { .b = b };
-    double s = 0;
     fct_status status = b->ops->plan(b, &d, &r.plan);
     for (int i = 0; status == FCT_OK && i < 3; i++)
         status = b->ops->alloc(b, b->ops->bytes(b, shape[i]), &r.buffer[i]);
@@ -245,23 +244,31 @@ static fct_status find_product(fct_backend *b, int64_t images, int64_t channels,
         r.in[0] = (fct_tensor){ r.buffer[0], 0, x };
         r.in[1] = (fct_tensor){ r.buffer[1], 0, w };
         r.out[0] = (fct_tensor){ r.buffer[2], 0, x };
-        status = time_best(b, multiply_once, &r, &s);
+        status = time_best(b, multiply_once, &r, s);
     }
     release(&r);
     if (status == FCT_OK)
-        *flops = flops_of(&d) / s;
+        *flops = fmax(*flops, flops_of(&d) / *s);
     return status;
 }
 
-// Without room for it there is no roof, and the rest is still worth printing.
-static fct_status find_roofs(fct_trainer *t, fct_step_bench *out)
+// Larger ones as long as they are quick: what suits a device takes a host minutes. Without room for
+// them there is no roof, and the rest is still worth printing.
+static fct_status find_roofs(fct_backend *b, fct_step_bench *out)
 {
-    fct_backend *b = t->net->backend;
-    const int is_large = t->device && t->net->place.info.memory_bytes > (size_t)8 << 30;
-    fct_status status = find_copy(b, (size_t)(is_large ? 512 : 64) << 20, &out->copy_bps);
-    if (status == FCT_OK)
-        status = is_large ? find_product(b, 256, 1024, &out->flops_ps)
-                          : find_product(b, 4, 256, &out->flops_ps);
+    static const struct {
+        size_t copy_bytes;
+        int64_t images, channels;
+    } size[] = { { 64 << 20, 4, 256 }, { 256 << 20, 32, 512 }, { 512 << 20, 256, 1024 } };
+    const double quick_s = 0.001;
+    double copy_s = 0, product_s = 0;
+    fct_status status = FCT_OK;
+    for (size_t i = 0; i < sizeof size / sizeof *size && status == FCT_OK; i++) {
+        if (copy_s < quick_s)
+            status = find_copy(b, size[i].copy_bytes, &copy_s, &out->copy_bps);
+        if (status == FCT_OK && product_s < quick_s)
+            status = find_product(b, size[i].images, size[i].channels, &product_s, &out->flops_ps);
+    }
     if (status != FCT_E_NOMEM)
         return status;
     FCT_WARN("no roof to compare with: %s", fct_fail_text());
@@ -283,7 +290,7 @@ static fct_status measure(fct_trainer *t, fct_graph *g, stopwatch *w, fct_step_b
     }
     describe(t, g, w, out->ops);
     out->n_ops = w->n;
-    return find_roofs(t, out);
+    return find_roofs(t->net->backend, out);
 }
 
 fct_status fct_op_times_measure(fct_trainer *t, fct_step_bench *out)

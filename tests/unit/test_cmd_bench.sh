@@ -53,12 +53,23 @@ assert abs(sum(parts.values()) / got["step_s"] - 1) < 0.02, (sum(parts.values())
 assert all(parts[k] > 0.01 * got["step_s"] for k in ("forward", "backward", "optimiser"))
 assert abs(got["pictures_per_s"] * got["step_s"] / got["batch"] - 1) < 1e-6
 assert got["sampler_batch_s"] > 0 and got["step_median_s"] > 0
+ops = got["ops"]
+conv = [o for o in ops if o["node"] == "backbone.conv1"]
+rows = 6 // got["ranks"]
+assert [o["op"] for o in conv] == ["conv_fwd", "conv_bwd_weight"], conv
+assert all(o["flops"] == 2 * rows * 64 * 32 * 32 * 3 * 9 and o["s"] > 0 for o in conv), conv
+assert ops[-1]["op"] == "optimiser" and ops[-1]["bytes"] > 5 * 4 * 11e6
+assert got["device"] == "cpu, f32" and got["copy_bytes_per_s"] > 1e7 and got["flops_per_s"] > 1e7
 END
 }
 step 1 "data.path=$work/set"
 step 2 "data.path=$work/set"
-"$FACET" bench step "data.path=$work/set" data.val_split=train model.embedding=8 data.size=32 data.batch_size=8 --steps 1 --warmup 0 |
-    grep -q '^  forward .* ms .* %  network' || fail 'step: words'
+"$FACET" bench step "data.path=$work/set" data.val_split=train model.embedding=8 data.size=32 data.batch_size=8 --steps 1 --warmup 0 --layers >"$work/out" ||
+    fail 'step: exit code'
+for words in '^  forward .* ms .* %  network' '^conv_bwd_data  *[0-9]' '^conv_fwd  *backbone.layer1.0.conv1  *1 ' \
+    '^all  .* 100.0 % ' '^roof  .* GB/s by a copy'; do
+    grep -q "$words" "$work/out" || fail "step: $words: $(cat "$work/out")"
+done
 # a head of identities behind PK sampling
 "$FACET" synth -o "$work/people" --expression 0 --identities 6 --per-identity 3 --size 32 --quiet >/dev/null ||
     fail 'synth: people'

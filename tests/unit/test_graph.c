@@ -397,6 +397,92 @@ static void test_synchronised_halves_sum_to_the_whole_batch(void **state)
     free(h);
 }
 
+// ---- whoever works in the graph's own memory, or measures it
+
+typedef struct {
+    int begun, ended, last;
+} op_count;
+
+static fct_status begin_op(void *ctx, int step)
+{
+    op_count *c = ctx;
+    assert_int_equal(c->begun++, c->ended);
+    c->last = step;
+    return FCT_OK;
+}
+
+static fct_status end_op(void *ctx, int step)
+{
+    op_count *c = ctx;
+    assert_int_equal(step, c->last);
+    c->ended++;
+    return FCT_OK;
+}
+
+// The places are those that set_images fills, read reads and write_grad writes, and an output that
+// was asked for needs no write_grad.
+static void test_a_graphs_places_hold_its_images_outputs_and_gradients(void **state)
+{
+    (void)state;
+    small_net net;
+    fct_tensor value[2], grad[2];
+    float read[NET_MOST * NET_CLASSES];
+    op_count count = { 0 };
+    const char *node;
+    const fct_graph_hooks hooks = { .ctx = &count, .op_begin = begin_op, .op_end = end_op };
+    small_net_open(&net);
+    fct_graph *g = small_net_graph(&net, train4, 0);
+    small_net_finish(&net, g);
+    assert_int_equal(fct_graph_set_images(g, net.images), FCT_OK);
+    const char *host = net.backend->ops->host_ptr(net.arena->buffer);
+    assert_memory_equal(host + fct_graph_images_at(g).offset, net.images,
+                        4 * NET_SIDE * NET_SIDE * 3);
+    assert_int_equal(fct_graph_forward(g, NULL), FCT_OK);
+    assert_int_equal(fct_graph_output_at(g, "classes", &value[0], &grad[0]), FCT_OK);
+    assert_int_equal(fct_graph_output_at(g, "points", &value[1], &grad[1]), FCT_OK);
+    assert_int_equal(fct_graph_read(g, "classes", read), FCT_OK);
+    assert_memory_equal(host + value[0].offset, read, 4 * NET_CLASSES * sizeof *read);
+    assert_int_equal(fct_graph_write_grad(g, "points", net.coefficient), FCT_OK);
+    assert_memory_equal(host + grad[1].offset, net.coefficient, 4 * NET_POINTS * sizeof *read);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(fct_graph_forward(g, &hooks), FCT_OK);
+        assert_int_equal(fct_graph_backward(g, &hooks), FCT_OK);
+    }
+    while (fct_graph_step(g, count.last + 1, &node))
+        fail_msg("an operation of %s was not run", node);
+    assert_int_equal(count.begun, 2 * (count.last + 1));
+    assert_string_equal(fct_op_name(fct_graph_step(g, 0, &node)->op), "normalize");
+    assert_int_equal(fct_graph_output_at(g, "nothing", &value[0], &grad[0]), FCT_E_ARG);
+    fct_graph_destroy(g);
+    small_net_close(&net);
+}
+
+static fct_status sum_at(void *ctx, fct_slice values, size_t n)
+{
+    assert_non_null(values.buffer);
+    *(size_t *)ctx += n;
+    return FCT_OK;
+}
+
+static void test_sums_over_ranks_may_stay_where_they_are(void **state)
+{
+    (void)state;
+    small_net net;
+    size_t sums = 0;
+    const fct_graph_hooks hooks = { .ctx = &sums, .sum_ranks_at = sum_at };
+    fct_graph_spec spec = train4;
+    spec.sync_bn = 1;
+    spec.global_batch = 2 * spec.batch;
+    small_net_open(&net);
+    fct_graph *g = small_net_graph(&net, spec, 0);
+    small_net_finish(&net, g);
+    small_net_loss(&net, g, 0, 1, &hooks);
+    assert_int_equal(fct_graph_backward(g, &hooks), FCT_OK);
+    assert_true(sums > 0 && sums % 4 == 0);
+    fct_graph_destroy(g);
+    small_net_close(&net);
+}
+
 // ---- wrong use
 
 static void test_backward_wants_every_outputs_gradient(void **state)
@@ -488,6 +574,8 @@ int main(void)
         cmocka_unit_test(test_graphs_of_two_batch_sizes_give_the_same_outputs),
         cmocka_unit_test(test_statistics_are_the_batchs_and_weighted_by_its_share),
         cmocka_unit_test(test_synchronised_halves_sum_to_the_whole_batch),
+        cmocka_unit_test(test_a_graphs_places_hold_its_images_outputs_and_gradients),
+        cmocka_unit_test(test_sums_over_ranks_may_stay_where_they_are),
         cmocka_unit_test(test_backward_wants_every_outputs_gradient),
         cmocka_unit_test(test_bad_graphs_are_refused_by_name),
         cmocka_unit_test(test_sealed_parameters_take_no_new_name),

@@ -432,6 +432,54 @@ static void test_loader_allocates_nothing_once_it_runs(void **state)
     destroy_bench(&b);
 }
 
+typedef struct {
+    char *block[8];
+    size_t bytes;
+    int got, put;
+} store;
+
+static void *get_block(void *ctx, size_t bytes)
+{
+    store *s = ctx;
+    s->bytes = bytes;
+    return s->block[s->got++] = calloc(1, bytes);
+}
+
+static void put_block(void *ctx, void *memory)
+{
+    ((store *)ctx)->put += memory != NULL;
+    free(memory);
+}
+
+// All of a batch but its numbers lies in one block of the caller's, as he is told.
+static void test_loader_fills_its_callers_memory(void **state)
+{
+    (void)state;
+    store s = { .got = 0 };
+    const char *paths[] = { raw_path };
+    bench b = make_bench(
+        paths, 1, FCT_SAMPLER_SHUFFLE,
+        (fct_loader_spec){ .threads = 2, .ahead = 3, .memory = { &s, get_block, put_block } });
+    const fct_batch_layout at =
+        fct_batch_lay_out(fct_loader_rows(b.loader), strong.height, strong.width, 5);
+    assert_int_equal(fct_loader_rows(b.loader), BATCH);
+    assert_true(s.got == 4 && s.bytes == at.bytes);
+    for (int i = 0; i < 6; i++) {
+        const fct_batch *batch = next(&b);
+        const char *block = (const char *)batch->rgb;
+        int k = 0;
+        while (k < s.got && s.block[k] != block)
+            k++;
+        assert_true(k < s.got);
+        assert_ptr_equal((const char *)batch->identity, block + at.identity);
+        assert_ptr_equal((const char *)batch->landmarks, block + at.landmarks);
+        assert_ptr_equal((const char *)batch->expression, block + at.expression);
+        assert_ptr_equal((const char *)batch->landmarks_valid, block + at.valid);
+    }
+    destroy_bench(&b);
+    assert_int_equal(s.put, 4);
+}
+
 static void test_loader_refuses_bad_parameters(void **state)
 {
     (void)state;
@@ -478,6 +526,7 @@ int main(void)
         cmocka_unit_test(test_loader_gives_a_bad_picture_as_the_status_of_its_batch),
         cmocka_unit_test(test_loader_can_be_destroyed_at_any_time),
         cmocka_unit_test(test_loader_allocates_nothing_once_it_runs),
+        cmocka_unit_test(test_loader_fills_its_callers_memory),
         cmocka_unit_test(test_loader_refuses_bad_parameters),
     };
     return cmocka_run_group_tests(tests, make_sets, remove_sets);

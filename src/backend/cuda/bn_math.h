@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // The arithmetic of batch norm for one channel (float64, once a channel) and for one element
-// (float32). Letters and formulas as in ref/ref_bn.c. FCT_HD comes from kernel.h, or from a test.
+// (float32). Letters and formulas as in ref/ref_bn.c.
 #ifndef FCT_CUDA_BN_MATH_H
 #define FCT_CUDA_BN_MATH_H
 
 #include <math.h>
 
 #include "bn_activation.h"
+
+#ifndef FCT_HD // kernel.h, where kernels are compiled
+#define FCT_HD static inline
+#endif
 
 // ---- sums of a few elements in float32, about a value near them, so that no digits are lost where
 // the mean is large

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// The arithmetic of the operations without a neighbourhood. FCT_HD comes from kernel.h, or from a
-// test.
+// The arithmetic of the operations without a neighbourhood.
 #ifndef FCT_CUDA_POINTWISE_MATH_H
 #define FCT_CUDA_POINTWISE_MATH_H
 
 #include <stdint.h>
+
+#ifndef FCT_HD // kernel.h, where kernels are compiled
+#define FCT_HD static inline
+#endif
 
 typedef struct { // of a colour: value * scale + shift is (value / 255 - mean) / std
     double scale, shift;

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// The arithmetic of pooling for one element, as in ref/ref_pool.c. FCT_HD comes from kernel.h, or
-// from a test.
+// The arithmetic of pooling for one element, as in ref/ref_pool.c.
 #ifndef FCT_CUDA_POOL_MATH_H
 #define FCT_CUDA_POOL_MATH_H
+
+#ifndef FCT_HD // kernel.h, where kernels are compiled
+#define FCT_HD static inline
+#endif
 
 // Whether a window's next value takes the lead: the first of equals keeps it, NaN takes it.
 FCT_HD int fct_pool_leads(int found, float value, float best)

@@ -15,6 +15,7 @@ typedef struct { // one sample of K classes
     const double *class_weight; // (K) or NULL
 } fct_ce_row;
 
+// What a sample of that class weighs.
 FCT_MATH double fct_ce_class_weight(const double *class_weight, int k)
 {
     return class_weight ? class_weight[k] : 1.0;
@@ -74,6 +75,7 @@ typedef struct { // of a whole row, combined
     double focus; // what the focal loss multiplies with, (1 - p)^gamma; 1 without
 } fct_ce_whole;
 
+// From the combined rest.
 FCT_MATH double fct_ce_focus(const fct_ce_row *r, double rest)
 {
     return r->gamma > 0 ? pow(rest, r->gamma) : 1;

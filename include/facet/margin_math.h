@@ -39,6 +39,7 @@ FCT_MATH float fct_margin_add_angle(const fct_margin *m, float c, float *slope)
     return c * m->cos_m2 - sine * m->sin_m2;
 }
 
+// As SphereFace goes on, period by period.
 FCT_MATH float fct_margin_multiply_angle(const fct_margin *m, float c, float *slope)
 {
     const float pi = (float)3.14159265358979323846;

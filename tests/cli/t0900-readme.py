@@ -94,6 +94,9 @@ def check_words(where, line, helps, top):
     command = words[at + 1] if len(words) > at + 1 else "--help"
     if command.startswith("-"):
         return
+    if command == "bench": # each measurement has options of its own
+        at += 1
+        command += " " + words[at + 1]
     if command not in helps:
         helps[command] = shell("facet %s --help" % command, top)
     for word in words[at + 2:]:

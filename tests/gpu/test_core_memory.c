@@ -13,7 +13,7 @@ static size_t plain_bytes(const fct_shape *s)
 // Element i of a plain tensor; whole numbers that 8 bits of mantissa hold.
 static double value_of(size_t i)
 {
-    return (double)(i * 2654435761u >> 16 & 255) - 128;
+    return (double)(i * 0x9e3779b97f4a7c15u >> 40 & 255) - 128;
 }
 
 static void *make_plain(const fct_shape *s)

@@ -28,14 +28,17 @@ static fct_op_desc describe(fct_op op, sizes v, int no_bias)
     return d;
 }
 
-// `shift` floats: operands at places that are not aligned. The results stand one behind another.
-static float *multiply(fct_backend *b, const fct_op_desc *d, size_t shift, size_t *floats)
+typedef enum { ALIGNED, SHIFTED, LAST_SHIFTED } placing; // of the operands, by a float
+
+// The results stand one behind another.
+static float *multiply(fct_backend *b, const fct_op_desc *d, placing how, size_t *floats)
 {
     fct_tensor in[FCT_MAX_IN] = { { 0 } }, out[FCT_MAX_OUT] = { { 0 } };
     fct_plan *plan;
     size_t total = 0;
     OK(b->ops->plan(b, d, &plan));
     for (int k = 0; k < d->n_in; k++) {
+        const size_t shift = how == SHIFTED || (how == LAST_SHIFTED && k + 1 == d->n_in);
         const size_t n = (size_t)fct_shape_elements(&d->in[k]) + shift;
         float *v = malloc(n * sizeof *v);
         fct_core_fill(v, shift, 0, 0, 0);
@@ -44,7 +47,7 @@ static float *multiply(fct_backend *b, const fct_op_desc *d, size_t shift, size_
         free(v);
     }
     for (int k = 0; k < d->n_out; k++) {
-        const size_t n = (size_t)fct_shape_elements(&d->out[k]);
+        const size_t n = (size_t)fct_shape_elements(&d->out[k]), shift = how == SHIFTED;
         out[k] = (fct_tensor){ .offset = shift * 4, .shape = d->out[k] };
         OK(b->ops->alloc(b, (n + shift) * sizeof(float), &out[k].buffer));
         total += n;
@@ -63,11 +66,11 @@ static float *multiply(fct_backend *b, const fct_op_desc *d, size_t shift, size_
     return all;
 }
 
-static void compare_products(fct_backend *judge, fct_backend *b, const fct_op_desc *d, size_t shift,
+static void compare_products(fct_backend *judge, fct_backend *b, const fct_op_desc *d, placing how,
                              double tolerance)
 {
     size_t n;
-    float *expected = multiply(judge, d, shift, &n), *found = multiply(b, d, shift, &n);
+    float *expected = multiply(judge, d, how, &n), *found = multiply(b, d, how, &n);
     double square = 0, off = 0;
     for (size_t i = 0; i < n; i++) {
         const double e = (double)found[i] - (double)expected[i];
@@ -96,9 +99,9 @@ static void test_matrix_products_equal_the_judge(void **state)
         fct_backend *b = fct_core_backend(ways[k].precision, ways[k].is_deterministic);
         for (size_t s = 0; s < sizeof all / sizeof *all; s++)
             for (int op = FCT_OP_LINEAR_FWD; op <= FCT_OP_LINEAR_BWD_WEIGHT; op++)
-                for (int variant = 0; variant < 4; variant++) {
+                for (int variant = 0; variant < 6; variant++) {
                     const fct_op_desc d = describe((fct_op)op, all[s], variant & 1);
-                    compare_products(judge, b, &d, variant & 2 ? 1 : 0, ways[k].tolerance);
+                    compare_products(judge, b, &d, (placing)(variant / 2), ways[k].tolerance);
                 }
         b->ops->destroy(b);
     }

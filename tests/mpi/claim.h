@@ -8,7 +8,8 @@
 
 #include "facet/comm.h"
 
-static int failed_claims;
+// One for all files of a program.
+__attribute__((weak)) int failed_claims;
 
 // Collective. True where it holds on all ranks; the ranks where it does not say so.
 static inline int claim_at(fct_comm *c, int holds, const char *claim, const char *file, int line)

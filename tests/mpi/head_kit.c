@@ -50,11 +50,15 @@ void kit_open(kit *k, fct_comm *c, fct_head_spec spec)
     kit_open_on(k, c, spec, KIT_CPU);
 }
 
+// A device takes its time to start: one for all kits, with its links.
+static fct_backend *the_device;
+static fct_comm_device *the_links;
+
 static fct_status open_links(kit *k, int device)
 {
     const fct_device_ops *d = k->backend->ops->device;
     fct_device_info info;
-    if (k->where != KIT_LINKS || fct_comm_size(k->comm) == 1)
+    if (fct_comm_size(k->comm) == 1)
         return FCT_OK;
     FCT_TRY(d->info(device, &info));
     const fct_comm_device_spec spec = { .ops = d->comm,
@@ -63,10 +67,20 @@ static fct_status open_links(kit *k, int device)
                                         .compute = d->stream(k->backend, FCT_STREAM_COMPUTE),
                                         .comm = d->stream(k->backend, FCT_STREAM_COMM),
                                         .limit_s = 20 };
-    FCT_TRY(fct_comm_device_create(k->comm, &spec, &k->links));
-    d->set_idle(k->backend, fct_comm_device_idle, k->links);
-    k->spec.links = k->links;
+    FCT_TRY(fct_comm_device_create(k->comm, &spec, &the_links));
+    d->set_idle(k->backend, fct_comm_device_idle, the_links);
     return FCT_OK;
+}
+
+void kit_end(void)
+{
+    if (the_links)
+        the_device->ops->device->set_idle(the_device, NULL, NULL);
+    fct_comm_device_destroy(the_links);
+    if (the_device)
+        the_device->ops->destroy(the_device);
+    the_device = NULL;
+    the_links = NULL;
 }
 
 static fct_status open_operands(kit *k)
@@ -84,18 +98,28 @@ static fct_status open_operands(kit *k)
     return FCT_OK;
 }
 
+static fct_status start_device(kit *k, fct_backend_spec *spec)
+{
+    const fct_backend_ops *ops = fct_backend_find("cuda");
+    int devices;
+    if (!ops)
+        return FCT_E_UNSUPPORTED; // in words
+    FCT_TRY(ops->device->count(&devices));
+    spec->device = fct_comm_rank(k->comm) % devices;
+    FCT_TRY(ops->create(spec, &k->backend));
+    the_device = k->backend;
+    return open_links(k, spec->device);
+}
+
 static fct_status open_backend(kit *k)
 {
     fct_backend_spec spec = { .threads = 1, .precision = FCT_PRECISION_F32 };
-    const fct_backend_ops *ops = fct_backend_find(k->where == KIT_CPU ? "cpu" : "cuda");
-    int devices = 1;
-    if (!ops)
-        return FCT_E_UNSUPPORTED; // in words
-    if (k->where != KIT_CPU)
-        FCT_TRY(ops->device->count(&devices));
-    spec.device = fct_comm_rank(k->comm) % devices;
-    FCT_TRY(ops->create(&spec, &k->backend));
-    FCT_TRY(open_links(k, spec.device));
+    if (k->where == KIT_CPU)
+        return fct_backend_find("cpu")->create(&spec, &k->backend);
+    if (!the_device)
+        FCT_TRY(start_device(k, &spec));
+    k->backend = the_device;
+    k->spec.links = k->where == KIT_LINKS ? the_links : NULL;
     return open_operands(k);
 }
 
@@ -121,12 +145,10 @@ void kit_close(kit *k)
     fct_head_destroy(k->head);
     fct_optim_destroy(k->optim);
     fct_params_destroy(k->params);
-    if (k->links)
-        k->backend->ops->device->set_idle(k->backend, NULL, NULL);
-    fct_comm_device_destroy(k->links);
     for (size_t i = 0; i < sizeof operands / sizeof *operands; i++)
         k->backend->ops->release(k->backend, operands[i]);
-    k->backend->ops->destroy(k->backend);
+    if (k->where == KIT_CPU)
+        k->backend->ops->destroy(k->backend);
 }
 
 void kit_batch(int number, int64_t rows, float *x, int64_t *label)

@@ -20,7 +20,6 @@ typedef struct {
     fct_comm *comm;
     kit_where where;
     fct_backend *backend;
-    fct_comm_device *links;
     fct_buffer *x_there, *label_there, *scalars_there, *dx_there, *sums_there; // KIT_LINKS
     fct_head_spec spec;
     fct_head *head;
@@ -38,6 +37,7 @@ fct_head_spec kit_spec(int is_sharded, int centres, double sample);
 void kit_open(kit *k, fct_comm *c, fct_head_spec spec); // on the CPU
 void kit_open_on(kit *k, fct_comm *c, fct_head_spec spec, kit_where where);
 void kit_close(kit *k);
+void kit_end(void); // collective; the device that all kits share
 // Batch `number` of `rows` rows, of which rank r of n takes its slice; label -1 now and then.
 void kit_batch(int number, int64_t rows, float *x, int64_t *label);
 // Collective. Gradients of one part of a step; no update yet.

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "facet/device.h"
 #include "facet/rng.h"
 
 size_t fct_case_elements(const fct_shape *s)
@@ -183,10 +184,59 @@ static fct_status place(fct_backend *b, const fct_case *c, fct_tensor *in, fct_t
     return FCT_OK;
 }
 
-static fct_status run_placed(fct_backend *b, fct_case *c, fct_plan *plan, fct_buffer *workspace,
-                             const fct_tensor *in, const fct_tensor *out)
+typedef fct_status (*way)(fct_backend *b, const fct_case *c, fct_plan *plan, fct_slice workspace,
+                          const fct_tensor *in, const fct_tensor *out);
+
+static fct_status at_once(fct_backend *b, const fct_case *c, fct_plan *plan, fct_slice workspace,
+                          const fct_tensor *in, const fct_tensor *out)
 {
-    FCT_TRY(b->ops->run(b, plan, in, out, (fct_slice){ .buffer = workspace }));
+    (void)c;
+    return b->ops->run(b, plan, in, out, workspace);
+}
+
+static fct_status poison_outputs(fct_backend *b, const fct_case *c, const fct_tensor *out)
+{
+    for (int i = 0; i < c->desc.n_out; i++) {
+        const size_t bytes = b->ops->bytes(b, &out[i].shape);
+        uint8_t *nan = malloc(bytes);
+        if (!nan)
+            return FCT_FAIL_NOMEM(bytes, "an operand");
+        memset(nan, 0xff, bytes);
+        fct_status s = b->ops->upload(b, raw(out[i].buffer, out[i].offset, bytes), nan);
+        if (s == FCT_OK)
+            s = b->ops->sync(b);
+        free(nan);
+        FCT_TRY(s);
+    }
+    return FCT_OK;
+}
+
+// What a recording uses must have run before; what it left must come again from the replay alone.
+static fct_status by_recording(fct_backend *b, const fct_case *c, fct_plan *plan,
+                               fct_slice workspace, const fct_tensor *in, const fct_tensor *out)
+{
+    const fct_device_ops *device = b->ops->device;
+    fct_recording *r = NULL;
+    FCT_TRY(b->ops->run(b, plan, in, out, workspace));
+    FCT_TRY(poison_outputs(b, c, out));
+    FCT_TRY(device->record_begin(b));
+    const fct_status s = b->ops->run(b, plan, in, out, workspace);
+    if (s != FCT_OK) {
+        device->record_drop(b);
+        return s;
+    }
+    FCT_TRY(device->record_end(b, &r));
+    fct_status replayed = device->replay(b, r);
+    if (replayed == FCT_OK)
+        replayed = device->wait(b, FCT_STREAM_COMPUTE);
+    device->recording_destroy(r);
+    return replayed;
+}
+
+static fct_status run_placed(fct_backend *b, fct_case *c, way run, fct_plan *plan,
+                             fct_buffer *workspace, const fct_tensor *in, const fct_tensor *out)
+{
+    FCT_TRY(run(b, c, plan, (fct_slice){ .buffer = workspace }, in, out));
     for (int i = 0; i < c->desc.n_out; i++)
         FCT_TRY(b->ops->download(b, c->out[i], out[i]));
     FCT_TRY(b->ops->sync(b));
@@ -198,7 +248,7 @@ static fct_status run_placed(fct_backend *b, fct_case *c, fct_plan *plan, fct_bu
     return check_guard(b, c, "the workspace", workspace, b->ops->workspace_bytes(plan));
 }
 
-fct_status fct_case_run(fct_backend *b, fct_case *c)
+static fct_status run_case(fct_backend *b, fct_case *c, way run)
 {
     fct_tensor in[FCT_MAX_IN] = { { 0 } }, out[FCT_MAX_OUT] = { { 0 } };
     fct_buffer *workspace = NULL;
@@ -209,7 +259,7 @@ fct_status fct_case_run(fct_backend *b, fct_case *c)
     if (s == FCT_OK)
         s = place(b, c, in, out);
     if (s == FCT_OK)
-        s = run_placed(b, c, plan, workspace, in, out);
+        s = run_placed(b, c, run, plan, workspace, in, out);
     for (int i = 0; i < FCT_MAX_IN; i++)
         b->ops->release(b, in[i].buffer);
     for (int i = 0; i < FCT_MAX_OUT; i++)
@@ -218,4 +268,14 @@ fct_status fct_case_run(fct_backend *b, fct_case *c)
     b->ops->release(b, workspace);
     b->ops->plan_destroy(plan);
     return s;
+}
+
+fct_status fct_case_run(fct_backend *b, fct_case *c)
+{
+    return run_case(b, c, at_once);
+}
+
+fct_status fct_case_replay(fct_backend *b, fct_case *c)
+{
+    return run_case(b, c, by_recording);
 }

@@ -27,6 +27,8 @@ size_t fct_case_elements(const fct_shape *s);
 // does the workspace, so that nothing unwritten goes unseen. E_ARG when the padding of an output is
 // not zero afterwards, an input has changed, or something was written behind an end.
 fct_status fct_case_run(fct_backend *b, fct_case *c);
+// The same of a device, recorded and replayed; no output may share an input's memory.
+fct_status fct_case_replay(fct_backend *b, fct_case *c);
 
 // One line of a shape file is one layer: calls `visit` with every op of the layer, forward before
 // backward, the inputs consistent (masks, indices and statistics come from `judge`).

@@ -5,7 +5,8 @@
 //   test_op_backend [--backend cpu|cuda] [--precision f32|tf32|bf16|fp16] [--loss-scale N]
 //                   [--tuned] shapes...
 //
-// Without --tuned a device is deterministic, and every operation must give the same bits twice.
+// Without --tuned a device is deterministic, and every operation, recorded and replayed, must give
+// the same bits once more.
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -130,7 +131,7 @@ static fct_status compare_again(test *t, const char *line, const fct_case *first
 {
     fct_case again;
     FCT_TRY(fct_case_copy(first, &again));
-    fct_status s = fct_case_run(t->other, &again);
+    fct_status s = fct_case_replay(t->other, &again);
     for (int i = 0; i < first->desc.n_out && s == FCT_OK; i++) {
         const fct_shape *shape = &first->desc.out[i];
         if (memcmp(first->out[i], again.out[i],

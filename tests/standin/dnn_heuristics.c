@@ -127,25 +127,26 @@ static void fill_config(dnn_descriptor *config, dnn_descriptor *graph, choice c)
     dnn_drop(engine);
 }
 
-// The results can be taken once, as the real ones; asked for none, it says how many there are.
-static cudnnStatus_t give_results(dnn_descriptor *d, int64_t requested, int64_t *count, void **out)
+// As the real ones: asked for none it gives a number that is not reached; into a descriptor that is
+// finished nothing comes.
+static cudnnStatus_t give_results(const dnn_descriptor *d, int64_t requested, int64_t *count,
+                                  void **out)
 {
+    enum { TOO_MANY = 3 };
     dnn_descriptor *graph = dnn_child(d, CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH);
-    const int mode = dnn_enum(d, CUDNN_ATTR_ENGINEHEUR_MODE, 0);
     int n;
-    const choice *c = choices_of(graph, mode, &n);
-    if (!requested) {
-        *count = n;
-        return CUDNN_STATUS_SUCCESS;
-    }
-    *count = d->is_final > 1 ? 0 : requested < n ? requested : n;
-    for (int64_t i = 0; i < *count; i++) {
-        if (!dnn_is(out[i], CUDNN_BACKEND_ENGINECFG_DESCRIPTOR) ||
-            ((dnn_descriptor *)out[i])->is_final)
-            return dnn_fail(CUDNN_STATUS_BAD_PARAM, "result %d: not a fresh configuration", (int)i);
+    const choice *c = choices_of(graph, dnn_enum(d, CUDNN_ATTR_ENGINEHEUR_MODE, 0), &n);
+    *count = requested < n ? requested : n;
+    for (int64_t i = 0; i < *count; i++)
+        if (!dnn_is(out[i], CUDNN_BACKEND_ENGINECFG_DESCRIPTOR))
+            return dnn_fail(CUDNN_STATUS_BAD_PARAM, "result %d: not a configuration", (int)i);
+    for (int64_t i = 0; i < *count; i++)
+        if (((dnn_descriptor *)out[i])->is_final)
+            *count = 0;
+    for (int64_t i = 0; i < *count; i++)
         fill_config(out[i], graph, c[i]);
-    }
-    d->is_final = 2;
+    if (!requested)
+        *count = n + TOO_MANY;
     return CUDNN_STATUS_SUCCESS;
 }
 

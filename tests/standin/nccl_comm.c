@@ -93,7 +93,7 @@ static ncclResult_t meet(ncclComm_t c)
     if (ranks != c->size || rank != c->rank)
         return nccl_refuse(ncclInvalidArgument, "rank %d of %d, but MPI has rank %d of %d", c->rank,
                            c->size, rank, ranks);
-    c->state = NCCL_DUPLICATES;
+    c->state = NCCL_BEGINS;
     return MPI_Comm_idup(MPI_COMM_WORLD, &c->comm, &c->request) == MPI_SUCCESS ? ncclSuccess
                                                                                : ncclSystemError;
 }
@@ -143,7 +143,7 @@ static void turn(ncclComm_t c)
     if (!is_done)
         return;
     switch (c->state) {
-    case NCCL_DUPLICATES:
+    case NCCL_BEGINS:
         MPI_Iallgather(&c->mine, sizeof c->mine, MPI_BYTE, c->card, sizeof c->mine, MPI_BYTE,
                        c->comm, &c->request);
         c->state = NCCL_MEETS;

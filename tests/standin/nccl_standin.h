@@ -11,7 +11,7 @@
 #include "standin.h"
 
 typedef enum {
-    NCCL_DUPLICATES,
+    NCCL_BEGINS,
     NCCL_MEETS,
     NCCL_IS_UP,
     NCCL_FLUSHES,

@@ -11,6 +11,7 @@
 
 enum { BEHIND = 256, WRITTEN_BEHIND = 0xfd };
 static int opened;
+const char *fct_standin_running;
 
 static int is_protected(void)
 {
@@ -55,7 +56,9 @@ int fct_standin_arena_give(void *at, size_t bytes)
     return 1; // a write past the end stopped the program
 }
 #else
+#include <signal.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "standin_ranges.h"
 
@@ -63,6 +66,39 @@ enum { PAGE = 4096 };
 #define ROOM ((size_t)1 << 37)
 static fct_standin_ranges held; // whole pages
 static char *arena, *top;       // nothing lies at or above top
+
+// ---- whoever goes where nothing is ends the program; a line before tells who
+static struct sigaction before;
+
+static void say(const char *text)
+{
+    if (write(STDERR_FILENO, text, strlen(text)) < 0)
+        return;
+}
+
+static void tell(int number, siginfo_t *info, void *context)
+{
+    const char *at = info->si_addr;
+    (void)number;
+    (void)context;
+    if (fct_standin_running) {
+        say("standin: an address that is not there, in ");
+        say(fct_standin_running);
+        say("\n");
+    } else if (arena && at >= arena && at < arena + ROOM) {
+        say("standin: the host touched device memory\n");
+    }
+    sigaction(SIGSEGV, &before, NULL); // and again
+}
+
+static void listen(void)
+{
+    struct sigaction action = { .sa_flags = SA_SIGINFO };
+    action.sa_sigaction = tell;
+    sigaction(SIGSEGV, &action, &before);
+}
+
+// ---- pages
 
 static void reach(int may)
 {
@@ -79,6 +115,7 @@ static int start(void)
         return 0;
     arena = top = at;
     madvise(arena, ROOM, MADV_HUGEPAGE);
+    listen();
     return 1;
 }
 

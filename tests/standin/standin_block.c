@@ -238,6 +238,7 @@ static int run_launch(void *arg)
     fct_standin_block_size = l->block;
     fct_standin_grid_size = l->grid;
     block.launch = l;
+    fct_standin_running = l->name;
     block.threads = (int)(l->block.x * l->block.y * l->block.z);
     block.is_backward = (int)fct_standin_draw(2);
     for (uint64_t i = 0, at = first; i < n; i++, at = (at + stride) % n) {
@@ -247,6 +248,7 @@ static int run_launch(void *arg)
         if (!run_block())
             break;
     }
+    fct_standin_running = NULL;
     return 1;
 }
 

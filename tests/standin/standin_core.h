@@ -24,10 +24,13 @@ long long fct_standin_setting(const char *name, long long otherwise);
 uint64_t fct_standin_draw(uint64_t n); // 0 .. n-1, from FACET_STANDIN_ORDER
 double fct_standin_now(void);          // seconds
 
-// ---- standin_device.c
+// ---- standin_arena.c
+extern const char *fct_standin_running; // the kernel that runs, or NULL
+
+// ---- cudart_device.c
 int fct_standin_device(void); // this thread's
 
-// ---- standin_graph.c: nodes that wait for nodes
+// ---- cudart_graph.c: nodes that wait for nodes
 typedef struct { // of indices into the nodes of a graph
     int *at;
     int n;
@@ -56,7 +59,7 @@ int fct_standin_graph_add(cudaGraph_t g, fct_standin_work work, void *arg, void 
 void fct_standin_graph_drop(cudaGraph_t g); // one reference
 int fct_standin_graph_joined(cudaGraph_t g, const fct_standin_set *end, const fct_standin_set *s);
 
-// ---- standin_capture.c
+// ---- cudart_capture.c
 typedef struct fct_standin_capture {
     struct fct_standin_capture *next;
     unsigned long long id;

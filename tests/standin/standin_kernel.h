@@ -35,6 +35,7 @@
 #else
 #define FCT_SHARED static __attribute__((section("fct_shared")))
 #endif
+#define FCT_TABLE(T) const T &
 #define FCT_LAUNCH(kernel, grid, block, stream, ...)                                               \
     fct_standin_put_kernel(#kernel, (grid), (block), (stream), (kernel), __VA_ARGS__)
 
@@ -47,7 +48,7 @@ static const int warpSize = 32;
 // ---- launches: arguments become parameters at once, by value
 template <class... P> struct fct_standin_call {
     void (*kernel)(P...);
-    std::tuple<P...> args;
+    std::tuple<std::decay_t<P>...> args; // what a kernel takes by reference is kept here too
     static void thread(void *self)
     {
         const fct_standin_call *c = static_cast<fct_standin_call *>(self);

@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the environment says, the lock, errors that last: FACET_STANDIN_ORDER, _FAIL, _GPUS, _SM.
+// What the environment says, the lock, errors that last. FACET_STANDIN_ORDER (1): the lot by which
+// streams, graphs and blocks are ordered. _GPUS (1), _SM (90), _MEMORY (bytes): the devices. _FAIL:
+// NAME:COUNT[:ERROR][,...], the COUNT-th call of NAME fails: of a function, of a kernel by name, of
+// any launch (`launch`); `fault` is a kernel that goes wrong as it runs. _PROTECT=0: the host may
+// touch device memory (a debugger wants to).
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>

@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Streams keep their order and what events say, and nothing more: what was not ordered goes wrong.
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include "standin_kit.h"
 
 enum { N = 4, TRIES = 40 };
@@ -170,6 +174,22 @@ static void test_fresh_memory_is_no_number(void **state)
     assert_int_equal(cudaMalloc(&at, total), cudaErrorMemoryAllocation);
 }
 
+// In a process of its own, which it ends. AddressSanitizer says more, and ends it as well.
+static void test_the_host_cannot_touch_device_memory(void **state)
+{
+    int status;
+    (void)state;
+    const pid_t child = fork();
+    if (child == 0) {
+        volatile int *at = on_device;
+        signal(SIGSEGV, SIG_DFL); // not cmocka's
+        *at = 1;
+        _exit(0);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status) || WEXITSTATUS(status) != 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -182,6 +202,7 @@ int main(void)
         cmocka_unit_test(test_work_that_is_not_yet_done_is_asked_again),
         cmocka_unit_test(test_copies_want_what_they_say),
         cmocka_unit_test(test_fresh_memory_is_no_number),
+        cmocka_unit_test(test_the_host_cannot_touch_device_memory),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

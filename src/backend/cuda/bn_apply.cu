@@ -54,7 +54,7 @@ FCT_DEVICE void forward_rows(const forward<T> &f, const forward_factors &k, walk
 }
 
 template <typename T, fct_bn_activation ACT, bool ADD>
-FCT_KERNEL void FCT_BOUNDS(FCT_BN_THREADS, FCT_BN_APPLY_BLOCKS)
+FCT_KERNEL void __launch_bounds__(FCT_BN_THREADS, FCT_BN_APPLY_BLOCKS)
     apply_forward(fct_bn_grid g, forward<T> f, const float *factor, const float *slope)
 {
     // As many as registers allow.
@@ -118,7 +118,7 @@ FCT_DEVICE void backward_rows(const backward<T> &b, const backward_factors &k, w
 }
 
 template <typename T, fct_bn_activation ACT, bool ADD>
-FCT_KERNEL void FCT_BOUNDS(FCT_BN_THREADS, FCT_BN_BACKWARD_BLOCKS)
+FCT_KERNEL void __launch_bounds__(FCT_BN_THREADS, FCT_BN_BACKWARD_BLOCKS)
     apply_backward(fct_bn_grid g, backward<T> b, const float *factor, const float *mean,
                    const float *slope)
 {

@@ -3,7 +3,7 @@
 // statistics, gradients of parameters, and the factors of the second pass. One thread a channel.
 #include "bn_place.h"
 
-enum { CHANNELS = 8, LANES = 32 }; // of a block that adds up rows of partial sums
+enum { CHANNELS = 8, LANES = 64 }; // of a block that adds up rows of partial sums
 
 FCT_DEVICE void set_factors(const fct_bn_run &r, int c, float a, float b, float d)
 {
@@ -72,18 +72,35 @@ FCT_DEVICE void finish_sums(const fct_bn_run &r, int c, const double s[4])
     }
 }
 
-// Rows are added 32 apart, then halves are folded upon each other.
-template <int SUMS> FCT_KERNEL void finish_partial(fct_bn_run r)
+// Several rows at once, so that their ways here overlap.
+template <int SUMS, int AT_ONCE>
+FCT_DEVICE void add_partial(const fct_bn_run &r, int first, int c, double s[4])
 {
+    double v[AT_ONCE][SUMS];
+#pragma unroll
+    for (int i = 0; i < AT_ONCE; i++)
+#pragma unroll
+        for (int k = 0; k < SUMS; k++) {
+            const int row = first + i * LANES, rows = r.grid.row_blocks;
+            v[i][k] = row < rows ? r.partial[((int64_t)k * rows + row) * r.grid.channels + c] : 0;
+        }
+#pragma unroll
+    for (int i = 0; i < AT_ONCE; i++)
+#pragma unroll
+        for (int k = 0; k < SUMS; k++)
+            s[k] += v[i][k];
+}
+
+// Rows are added LANES apart, then halves are folded upon each other.
+template <int SUMS> FCT_KERNEL void __launch_bounds__(CHANNELS *LANES) finish_partial(fct_bn_run r)
+{
+    enum { AT_ONCE = 16 / SUMS };
     FCT_SHARED double part[SUMS][LANES][CHANNELS];
     const int j = (int)threadIdx.x % CHANNELS, lane = (int)threadIdx.x / CHANNELS;
     const int c = (int)blockIdx.x * CHANNELS + j;
     double s[4] = { 0, 0, 0, 0 };
-#pragma unroll 4
-    for (int row = lane; row < r.grid.row_blocks; row += LANES)
-#pragma unroll
-        for (int k = 0; k < SUMS; k++)
-            s[k] += r.partial[((int64_t)k * r.grid.row_blocks + row) * r.grid.channels + c];
+    for (int row = lane; row < r.grid.row_blocks; row += AT_ONCE * LANES)
+        add_partial<SUMS, AT_ONCE>(r, row, c, s);
     for (int k = 0; k < SUMS; k++)
         part[k][lane][j] = s[k];
     __syncthreads();

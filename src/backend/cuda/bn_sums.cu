@@ -48,7 +48,7 @@ FCT_DEVICE void add_rows(const T *x, int64_t stride, fct_bn_near s[8])
 }
 
 template <typename T>
-FCT_KERNEL void FCT_BOUNDS(FCT_BN_THREADS, FCT_BN_SUM_BLOCKS)
+FCT_KERNEL void __launch_bounds__(FCT_BN_THREADS, FCT_BN_SUM_BLOCKS)
     sum_forward(fct_bn_grid g, const T *__restrict__ x, double *__restrict__ partial)
 {
     enum { ROWS = 4 };
@@ -140,8 +140,8 @@ FCT_DEVICE void widen(const float sum[8], double (*acc)[FCT_BN_THREADS], int whi
 }
 
 template <typename T, fct_bn_activation ACT>
-FCT_KERNEL void FCT_BOUNDS(FCT_BN_THREADS,
-                           ACT == FCT_BN_PRELU ? FCT_BN_PRELU_BLOCKS : FCT_BN_SUM_BLOCKS)
+FCT_KERNEL void __launch_bounds__(FCT_BN_THREADS,
+                                  ACT == FCT_BN_PRELU ? FCT_BN_PRELU_BLOCKS : FCT_BN_SUM_BLOCKS)
     sum_backward(fct_bn_grid g, const T *__restrict__ x, const T *__restrict__ dy,
                  const uint8_t *__restrict__ mask, const float *__restrict__ mean_of,
                  double *__restrict__ partial)
@@ -201,9 +201,11 @@ extern "C" cudaError_t fct_bn_launch_sums(const fct_bn_run *r, cudaStream_t stre
 template <fct_bn_activation ACT>
 static cudaError_t launch_backward(const fct_bn_run *r, cudaStream_t stream)
 {
+    // No flags are read where there are none, but where they would be is reckoned.
+    const uint8_t *mask = ACT == FCT_BN_LINEAR ? (const uint8_t *)r->x : r->mask;
 #define LAUNCH(T)                                                                                  \
     FCT_LAUNCH((sum_backward<T, ACT>), grid_of(r), FCT_BN_THREADS, stream, r->grid,                \
-               (const T *)r->x, (const T *)r->dy, r->mask, r->mean, r->partial)
+               (const T *)r->x, (const T *)r->dy, mask, r->mean, r->partial)
     return FCT_WITH_KEPT(r->kept, LAUNCH);
 #undef LAUNCH
 }

@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // Batch norm (+ add) (+ ReLU or PReLU): which operand is which, the size of the grids, and whose
-// kernels run: cuDNN's where it has some, else our own. The environment's FACET_CUDA_BN says `own`
-// or `cudnn` to settle that, for tests and for comparing the two.
-#include <math.h>
+// kernels run: cuDNN's where it has some, unless our own are measured to be faster; else our own.
+// The environment's FACET_CUDA_BN, `own` or `cudnn`, settles that without measuring, for tests and
+// for comparing the two.
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "bn_launch.h"
+#include "cuda_time.h"
+#include "dnn.h"
+#include "facet/log.h"
 #include "op_dims.h"
 
 typedef struct { // of a plan with own kernels
@@ -216,9 +220,11 @@ static const fct_cuda_family dnn = { .prepare = fct_dnn_bn_prepare,
                                      .run = fct_dnn_bn_run,
                                      .release = fct_dnn_bn_release };
 
-typedef enum { ANY, OWN, CUDNN } choice;
+// ---- whose kernels
 
-static fct_status choice_of(choice *out)
+typedef enum { ANY, OWN, CUDNN } wish;
+
+static fct_status wish_of(wish *out)
 {
     const char *name = getenv("FACET_CUDA_BN");
     *out = ANY;
@@ -230,20 +236,72 @@ static fct_status choice_of(choice *out)
     return FCT_OK;
 }
 
+static fct_status take(fct_cuda *b, fct_cuda_plan *p, const fct_cuda_family *family)
+{
+    p->family = family;
+    return family->prepare(b, p);
+}
+
+// From one family's plan to the other's.
+static fct_status swap(fct_cuda *b, fct_cuda_plan *p, const fct_cuda_family *family)
+{
+    p->family->release(p);
+    p->state = NULL;
+    return take(b, p, family);
+}
+
+static void key_of(const fct_cuda *b, const fct_op_desc *d, char *out, size_t size)
+{
+    fct_plane_dims v = fct_op_plane_dims(d);
+    snprintf(out, size, "%s kernels %s n%lld c%lld h%lld w%lld%s%s", fct_op_name(d->op),
+             fct_dnn_precision(b), (long long)v.n, (long long)v.c, (long long)v.h, (long long)v.w,
+             d->attr.bn.add ? " add" : "", d->attr.bn.relu ? " relu" : "");
+}
+
+// p is a plan of cuDNN's and becomes the faster one's, which the cache of choices is told.
+static fct_status take_faster(fct_cuda *b, fct_cuda_plan *p, const char *key)
+{
+    double by_dnn, by_own;
+    FCT_TRY(fct_cuda_time_plan(b, p, &by_dnn));
+    FCT_TRY(swap(b, p, &own));
+    FCT_TRY(fct_cuda_time_plan(b, p, &by_own));
+    FCT_DEBUG("bn", "%s: own %.1f us, cuDNN %.1f us", key, 1e6 * by_own, 1e6 * by_dnn);
+    int is_own = by_own < by_dnn;
+    FCT_TRY(
+        fct_dnn_cache_add(b->dnn->cache, key, is_own ? "own" : "cudnn", is_own ? by_own : by_dnn));
+    return is_own ? FCT_OK : swap(b, p, &dnn);
+}
+
+// p is a plan of cuDNN's: stays that, unless own kernels are known to be faster or found to be now.
+static fct_status choose(fct_cuda *b, fct_cuda_plan *p)
+{
+    char key[160];
+    double seconds;
+    key_of(b, &p->base.desc, key, sizeof key);
+    const char *known = fct_dnn_cache_find(b->dnn->cache, key, &seconds);
+    if (known)
+        return strcmp(known, "own") == 0 ? swap(b, p, &own) : FCT_OK;
+    if (!b->dnn->autotune || !b->dnn->handle || b->is_recording)
+        return FCT_OK;
+    fct_status s = take_faster(b, p, key);
+    if (s != FCT_E_NOMEM)
+        return s;
+    FCT_WARN("no autotuning of one operation: %s", fct_fail_text()); // the step itself may fit
+    fct_fail_clear();
+    return FCT_OK;
+}
+
 static fct_status prepare(fct_cuda *b, fct_cuda_plan *p)
 {
-    choice which;
-    FCT_TRY(choice_of(&which));
+    wish whose;
+    FCT_TRY(wish_of(&whose));
     FCT_TRY(fct_cuda_check_channels(&p->base.desc));
-    fct_op op = p->base.desc.op;
-    if (which != OWN && (op == FCT_OP_BN_FWD || op == FCT_OP_BN_BWD)) {
-        p->family = &dnn;
-        fct_status s = dnn.prepare(b, p);
-        if (s != FCT_E_UNSUPPORTED)
-            return s;
-    }
-    p->family = &own;
-    return own.prepare(b, p);
+    if (whose == OWN)
+        return take(b, p, &own);
+    fct_status s = take(b, p, &dnn);
+    if (s == FCT_E_UNSUPPORTED)
+        return swap(b, p, &own);
+    return s != FCT_OK || whose == CUDNN ? s : choose(b, p);
 }
 
 // The plan's family becomes that of the kernels chosen.

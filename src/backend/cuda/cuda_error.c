@@ -37,7 +37,7 @@ static const char *hint_of(cudaError_t error)
                "again on another device";
     if (is_sticky(error))
         return "\nwork that was started earlier failed, and this process cannot use the device any "
-               "more: compute-sanitizer, or CUDA_LAUNCH_BLOCKING=1 with train.record=false, shows "
+               "more: compute-sanitizer, or CUDA_LAUNCH_BLOCKING=1 with cluster.graph=false, shows "
                "where";
     if (error == cudaErrorNoKernelImageForDevice)
         return "\nthis build has no kernels for this device: build with "

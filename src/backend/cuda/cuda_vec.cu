@@ -93,10 +93,10 @@ FCT_DEVICE void apply_one(const fct_vec_row &r, const fct_vec_step &s, fct_kept 
         narrow_one<__half>(r.low, i, a);
 }
 
-template <int OP> FCT_KERNEL void vec_rows(const fct_vec_table t)
+template <int OP> FCT_KERNEL void vec_rows(FCT_TABLE(fct_vec_table) t)
 {
-    const fct_vec_row r = t.row[row_of(t, (int)blockIdx.x)];
-    const fct_vec_step s = r.step;
+    const fct_vec_row &r = t.row[row_of(t, (int)blockIdx.x)];
+    const fct_vec_step &s = r.step;
     const int64_t begin = (int64_t)((int)blockIdx.x - r.first) * FCT_VEC_CHUNK;
     const int64_t end = begin + FCT_VEC_CHUNK < r.n ? begin + FCT_VEC_CHUNK : r.n;
     const int64_t whole = r.is_aligned ? begin + (end - begin) / QUAD * QUAD : begin;
@@ -127,10 +127,10 @@ extern "C" cudaError_t fct_cuda_vec_launch(fct_vec_op op, const fct_vec_table *t
 
 // ---- sums
 
-FCT_KERNEL void squares(const fct_square_table t, double *parts)
+FCT_KERNEL void squares(FCT_TABLE(fct_square_table) t, double *parts)
 {
     FCT_SHARED double scratch[THREADS / FCT_WARP];
-    const fct_square_row r = t.row[row_of(t, (int)blockIdx.x)];
+    const fct_square_row &r = t.row[row_of(t, (int)blockIdx.x)];
     const int64_t begin = ((int)blockIdx.x - r.first) * r.chunk;
     const int64_t end = begin + r.chunk < r.n ? begin + r.chunk : r.n;
     const int64_t whole = r.is_aligned ? begin + (end - begin) / QUAD * QUAD : begin;

@@ -41,7 +41,8 @@ static fct_status finalize(fct_cuda *b, cudnnBackendDescriptor_t plan,
     return FCT_OK;
 }
 
-// 0: this one cannot be had. The heuristics promise a little more than the engines keep.
+// 0: this one cannot be had. The heuristics promise a little more than the engines keep. A failure
+// in words stays this thread's last.
 static int try_one(fct_cuda *b, const fct_dnn_candidate *from, fct_dnn_trial *out)
 {
     *out = (fct_dnn_trial){ 0 };
@@ -54,7 +55,6 @@ static int try_one(fct_cuda *b, const fct_dnn_candidate *from, fct_dnn_trial *ou
         return 1;
     FCT_DEBUG("dnn", "engine %s: %s", from->name,
               s == FCT_E_UNSUPPORTED ? "not supported" : fct_fail_text());
-    fct_fail_clear();
     if (out->plan)
         cudnnBackendDestroyDescriptor(out->plan);
     out->plan = NULL;
@@ -125,6 +125,16 @@ static void keep(fct_dnn_graph *g, trials *t, int i)
             cudnnBackendDestroyDescriptor(t->trial[j].plan);
 }
 
+// An installation where cuDNN cannot compile still trains, more slowly: worth a line.
+static void tell_none(const char *key)
+{
+    static int told;
+    if (*fct_fail_text() && !told++)
+        FCT_WARN("none of cuDNN's engines for %s can be made (%s); other kernels serve, here and "
+                 "wherever this happens again",
+                 key, fct_fail_text());
+}
+
 static fct_status choose(fct_dnn_graph *g, const char *key, const fct_dnn_candidate *c, int n,
                          int *out)
 {
@@ -132,6 +142,9 @@ static fct_status choose(fct_dnn_graph *g, const char *key, const fct_dnn_candid
     int tune = dnn->autotune && dnn->handle && !g->b->is_recording, best = 0;
     trials t = { 0 };
     collect(g->b, c, n, tune ? FCT_DNN_CANDIDATES : 1, &t);
+    if (t.n == 0)
+        tell_none(key);
+    fct_fail_clear();
     if (t.n == 0)
         return FCT_E_UNSUPPORTED;
     fct_status s = FCT_OK;
@@ -175,6 +188,7 @@ fct_status fct_dnn_finish(fct_dnn_graph *g, const char *key)
     FCT_TRY(join(g, &operations));
     FCT_TRY(fct_dnn_candidates(g->b, operations, candidate, &n));
     fct_status s = FCT_OK;
+    fct_fail_clear();
     if (!g->b->dnn->only_lists && !take_known(g, key, candidate, n, &chosen))
         s = choose(g, key, candidate, n, &chosen);
     if (chosen >= 0) { // what a plan is made of lives as long as the plan

@@ -9,13 +9,6 @@
 
 #include "kernel.h"
 
-#ifdef __CUDACC__
-// Registers are shared out so that this many blocks of so many threads are at work on a processor.
-#define FCT_BOUNDS(threads, blocks) __launch_bounds__(threads, blocks)
-#else
-#define FCT_BOUNDS(threads, blocks)
-#endif
-
 template <typename T> struct fct_eight { // as they lie in memory
     uint4 part[sizeof(T) / 2];
 };

@@ -12,10 +12,11 @@
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
 #include <cuda_runtime.h>
-#define FCT_KERNEL static __global__
-#define FCT_SHARED __shared__
-#define FCT_HD     __host__ __device__ static inline // arithmetic that the host's tests call too
-#define FCT_DEVICE __device__ static inline
+#define FCT_KERNEL   static __global__
+#define FCT_SHARED   __shared__
+#define FCT_HD       __host__ __device__ static inline // arithmetic that the host's tests call too
+#define FCT_DEVICE   __device__ static inline
+#define FCT_TABLE(T) const __grid_constant__ T // a large parameter, which no thread copies
 // clang-format off
 #define FCT_LAUNCH(kernel, grid, block, stream, ...) \
     ((kernel)<<<(grid), (block), 0, (stream)>>>(__VA_ARGS__), cudaPeekAtLastError())

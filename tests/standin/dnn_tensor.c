@@ -177,7 +177,7 @@ static float load_one(cudnnDataType_t type, const void *from, int64_t i)
     case CUDNN_DATA_INT64:
         return (float)((const int64_t *)from)[i];
     default: // BOOLEAN
-        return (float)(((const uint8_t *)from)[i / 8] >> i % 8 & 1);
+        return ((const uint8_t *)from)[i / 8] >> i % 8 & 1 ? 1.0f : 0.0f;
     }
 }
 

@@ -61,6 +61,7 @@ typedef struct {
     double denominator;  // labelled rows of this part over all ranks
     double factor;       // of the identity loss in the total: its balance
     double margin_share; // of the margin, 0..1 (the ramp)
+    int64_t most_rows;   // of any rank in this part, the same on all; 0: the hosts agree on it
 } fct_head_step;
 
 // Collective when sharded or with triplets, also for a rank without rows. embedding (N, E) as the
@@ -71,7 +72,8 @@ typedef struct {
 // anew) for fct_head_update. sums: added to. Sampled classes are a function of (seed, step, class),
 // the batch's own always among them. NaN and Inf in embeddings or weights show in the loss.
 // E_FORMAT: a label beyond the classes; E_ARG: more rows than spec.rows, sampled and parts > 1.
-// What fails on one rank alone must be followed by fct_comm_cancel: the others wait.
+// What fails on one rank alone must be followed by fct_comm_cancel: the others wait. On a device
+// the operands are copied there and back.
 fct_status fct_head_train(fct_head *h, const fct_head_step *step, int64_t rows,
                           const float *embedding, const int64_t *label, float *dembedding,
                           fct_head_sums *sums);
@@ -80,7 +82,10 @@ fct_status fct_head_train(fct_head *h, const fct_head_step *step, int64_t rows,
 fct_status fct_head_predict(fct_head *h, int64_t rows, const float *embedding, const int64_t *label,
                             int64_t *nearest, double *loss);
 
-// On a device (device.h), in the place of fct_head_train: all operands lie there and nothing waits.
+// On a device (device.h), in the place of fct_head_train: all operands lie there and, where it may
+// be recorded, nothing waits for it; the first call with as many rows plans. A recording keeps the
+// number of rows and, with `links`, the most of any rank. A label beyond the classes makes the loss
+// NaN.
 // embedding, dembedding F32 (N, E); label int64 (N); scalars F64 (3): denominator, factor and
 // margin share, which are taken from there instead of from `step`; sums F64 (6) in the order of
 // fct_head_sums, added to.

@@ -73,14 +73,20 @@ static fct_status exchange_by_links(fct_head *h)
                                       rows * features * sizeof(float), fct_head_address(h, w->x));
 }
 
-// How many rows every rank brings when devices exchange them: hosts agree on it, devices are not
-// waited for.
-static fct_status make_room(fct_head *h)
+// How many rows every rank brings when devices exchange them.
+static fct_status make_room(fct_head *h, const fct_head_step *step)
 {
-    h->work.room = h->work.n;
+    fct_head_work *w = &h->work;
+    w->room = w->n;
     if (!h->batch.by_links)
         return FCT_OK;
-    return fct_comm_reduce_i64(h->spec.comm, &h->work.room, 1, FCT_MAX);
+    if (step->most_rows == 0)
+        return fct_comm_reduce_i64(h->spec.comm, &w->room, 1, FCT_MAX);
+    if (step->most_rows < w->n || step->most_rows > h->spec.rows)
+        return FCT_FAIL(FCT_E_ARG, "identity head: %lld rows of at most %lld, made for %lld",
+                        (long long)w->n, (long long)step->most_rows, (long long)h->spec.rows);
+    w->room = step->most_rows;
+    return FCT_OK;
 }
 
 // Whoever chooses on the host needs the labels there.
@@ -110,17 +116,17 @@ fct_status fct_head_take(fct_head *h, int64_t rows, const float *embedding, cons
     return fct_head_push(h, h->work.given, label, (size_t)rows * sizeof *label);
 }
 
-fct_status fct_head_gather(fct_head *h, int64_t rows, int is_shared, int links)
+fct_status fct_head_gather(fct_head *h, int64_t rows, int is_shared, const fct_head_step *step)
 {
     fct_head_batch *b = &h->batch;
     fct_head_work *w = &h->work;
     FCT_TRY(check_rows(h, rows));
     w->n = b->all = rows;
     w->first = 0;
-    b->by_links = is_shared && links && h->spec.links && !h->triplet;
+    b->by_links = is_shared && step && h->spec.links && !h->triplet;
     w->own_x = is_shared ? fct_head_slice_of(h, FCT_HELD_OWN_DX) : w->x;
     w->own_label = is_shared ? fct_head_slice_of(h, FCT_HELD_OWN_LABEL) : w->label;
-    FCT_TRY(make_room(h));
+    FCT_TRY(make_room(h, step));
     FCT_TRY(h->table->begin(h->spec.backend, w));
     if (is_shared)
         FCT_TRY(b->by_links ? exchange_by_links(h) : exchange(h));

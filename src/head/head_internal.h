@@ -137,8 +137,9 @@ void fct_head_products_release(fct_head *h);
 
 // ---- head_batch.c
 // Collective when the batch is shared. Embeddings of length 1, labels, of all ranks where need be,
-// from work's `embedding` and `given`; links: may go from device to device.
-fct_status fct_head_gather(fct_head *h, int64_t rows, int is_shared, int links);
+// from work's `embedding` and `given`; from device to device where a step may do so (step NULL: it
+// may not).
+fct_status fct_head_gather(fct_head *h, int64_t rows, int is_shared, const fct_head_step *step);
 int fct_head_shares_batch(const fct_head *h);
 // Not collective. A host's embeddings and labels to where the work takes them from.
 fct_status fct_head_take(fct_head *h, int64_t rows, const float *embedding, const int64_t *label);

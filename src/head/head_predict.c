@@ -86,7 +86,7 @@ static fct_status gather(fct_head *h, int64_t rows, const float *embedding, cons
     fct_head_work *w = &h->work;
     FCT_TRY(fct_head_take(h, rows, embedding, label));
     w->scalars = (fct_slice){ 0 };
-    FCT_TRY(fct_head_gather(h, rows, is_split, 0));
+    FCT_TRY(fct_head_gather(h, rows, is_split, NULL));
     if (!is_split && rows > 0)
         memcpy(h->batch.label, label, (size_t)rows * sizeof *label);
     return FCT_OK;

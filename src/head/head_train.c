@@ -152,7 +152,7 @@ static fct_status accumulate(fct_head *h, const fct_head_step *step)
 // Everything from `embedding` and `given` on, wherever they lie.
 static fct_status train(fct_head *h, const fct_head_step *step, int64_t rows)
 {
-    FCT_TRY(fct_head_gather(h, rows, fct_head_shares_batch(h), 1));
+    FCT_TRY(fct_head_gather(h, rows, fct_head_shares_batch(h), step));
     FCT_TRY(fct_head_rows_choose(h, step->step));
     FCT_TRY(forward(h));
     FCT_TRY(h->table->add(h->spec.backend, &h->work));

@@ -42,7 +42,7 @@ static fct_status change(fct_trainer *t, double factor, const char *why)
     t->loss_scale.value *= factor;
     t->loss_scale.good = 0;
     if (fct_comm_rank(t->comm) == 0)
-        FCT_INFO("step %lld: %s: the loss scale is %g now", (long long)t->at.step + 1, why,
+        FCT_INFO("step %lld: %s: the loss scale is %.0f now", (long long)t->at.step + 1, why,
                  t->loss_scale.value);
     return apply(t);
 }

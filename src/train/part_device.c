@@ -245,9 +245,11 @@ static fct_status device_sum_gradients(fct_trainer *t, double *waited_s)
         return FCT_OK;
     if (!t->net->place.links) {
         const double start_s = fct_clock_s();
-        FCT_TRY(sum_through_hosts(t));
+        const fct_status status = sum_through_hosts(t);
+        if (status != FCT_OK) // the others may be on their way into the sum
+            fct_comm_cancel(t->comm, status);
         *waited_s = fct_clock_s() - start_s;
-        return FCT_OK;
+        return status;
     }
     if (was_one) // beside backward
         return FCT_OK;

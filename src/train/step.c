@@ -134,6 +134,15 @@ static fct_status or_cancel(fct_trainer *t, fct_status status)
     return status;
 }
 
+static fct_status apply(fct_trainer *t, const double *slope, const fct_step_report *r)
+{
+    FCT_TRY(fct_loss_scale_went_well(t));
+    FCT_TRY(write_log_var_grad(t, slope));
+    FCT_TRY(fct_optim_step(t->optim, r->rate, r->norm));
+    FCT_TRY(fct_identity_update(t, r->rate, r->norm));
+    return read_log_vars(t);
+}
+
 static fct_status update(fct_trainer *t, const fct_sums *sums, fct_step_report *r)
 {
     double slope[FCT_MAX_TASKS] = { 0 };
@@ -146,15 +155,11 @@ static fct_status update(fct_trainer *t, const fct_sums *sums, fct_step_report *
         r->norm = hypot(r->norm, sqrt(sums->v[FCT_SUM_HEAD_SQUARE]));
     r->is_skipped = sums->v[FCT_SUM_SKIPPED] > 0 || !isfinite(r->norm);
     if (r->is_skipped && fct_loss_scale_is_guilty(t, fct_sums_are_finite(sums)))
-        return fct_loss_scale_overflowed(t);
+        return or_cancel(t, fct_loss_scale_overflowed(t));
     t->at.bad_steps = r->is_skipped ? t->at.bad_steps + 1 : 0;
     if (r->is_skipped)
         return fct_trainer_skipped(t, r);
-    FCT_TRY(fct_loss_scale_went_well(t));
-    FCT_TRY(write_log_var_grad(t, slope));
-    FCT_TRY(fct_optim_step(t->optim, r->rate, r->norm));
-    FCT_TRY(or_cancel(t, fct_identity_update(t, r->rate, r->norm)));
-    return read_log_vars(t);
+    return or_cancel(t, apply(t, slope, r));
 }
 
 fct_status fct_trainer_step(fct_trainer *t, fct_step_report *out)

@@ -24,8 +24,8 @@ def main():
         for name, ranks in (("nccl", nccl), ("mpi", mpi)):
             check_close(name + ": loss", ranks[0], one[0], 1e-3)
             check_close(name + ": norm", ranks[1][:2], one[1][:2], 1e-2)
-        parts, _ = run("parts", "train.accumulate=2", "cluster.reduce=bfloat16", ranks=2, steps=2)
-        host, _ = run("parts-mpi", "train.accumulate=2", "cluster.transport=mpi", ranks=2, steps=2)
+        parts, _ = run("parts", "data.batch_size=16", "train.accumulate=2", "cluster.reduce=bfloat16", ranks=2, steps=2)
+        host, _ = run("parts-mpi", "data.batch_size=16", "train.accumulate=2", "cluster.transport=mpi", ranks=2, steps=2)
         check_close("bfloat16 sums: loss", parts[0], host[0], 1e-2)
         # an epoch whose last batch has one picture leaves a rank without any
         few = data(pictures=24)

@@ -174,7 +174,7 @@ FCT_DEVICE void finish_logits(const fct_head_at &w, int64_t i, int64_t column, c
         total[FCT_HEAD_CLASSES * w.m] = (double)w.r / w.centres;
 }
 
-FCT_KERNEL void logits(fct_head_at w)
+FCT_KERNEL void __launch_bounds__(ROW_THREADS) logits(fct_head_at w)
 {
     FCT_SHARED int64_t nearest_column;
     const int64_t i = blockIdx.x;
@@ -214,7 +214,7 @@ extern "C" cudaError_t fct_head_launch_exponentials(const fct_head_at *w, cudaSt
                       MANY_THREADS, stream, *w);
 }
 
-FCT_KERNEL void add(fct_head_at w)
+FCT_KERNEL void __launch_bounds__(ADD_THREADS) add(fct_head_at w)
 {
     FCT_SHARED double scratch[ADD_THREADS / FCT_WARP];
     double loss = 0, count = 0, right = 0, spread = 0;
@@ -316,7 +316,7 @@ FCT_DEVICE void slopes_of_classes(const fct_head_at &w, const row_slope &s, floa
 }
 
 // A block: a piece of PIECE classes of one row.
-FCT_KERNEL void slopes(fct_head_at w)
+FCT_KERNEL void __launch_bounds__(ROW_THREADS) slopes(fct_head_at w)
 {
     FCT_SHARED row_slope shared;
     const int64_t i = blockIdx.x, first = (int64_t)blockIdx.y * PIECE, all = w.r / w.centres;
@@ -354,7 +354,7 @@ FCT_DEVICE void see_further(fct_head_nearest *f, const sight *s, int64_t first, 
         f->target = (double)s->value;
 }
 
-FCT_KERNEL void scan(fct_head_at w, int64_t first)
+FCT_KERNEL void __launch_bounds__(ROW_THREADS) scan(fct_head_at w, int64_t first)
 {
     const int64_t i = blockIdx.x, label = w.found[i].label - first;
     const int64_t place = label >= 0 && label < w.r / w.centres ? label : -1;

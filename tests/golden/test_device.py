@@ -57,11 +57,11 @@ def check_float16(top):
     run = os.path.join(top, "fp16")
     half = ["cluster.backend=cuda", "train.precision=fp16", "train.loss_scale=131072", "train.nan_limit=1"]
     log = train(run, *half, steps=4)
-    assert "the loss scale is 65536 now" in log and "skipped:" not in log, log
+    assert "the loss scale is 65536 now" in log and "not finite" not in log, log
     scale, good = arrays(last_step(run))["train/loss_scale"]
     norms = losses(run)[1]
     print("float16: scale %g after %d good steps, norms %s" % (scale, good, norms))
-    assert scale * 2 ** log.count("the loss scale is") == 131072 and good == len(norms) >= 1, (scale, good)
+    assert scale * 2 ** log.count("the loss scale is") == 131072 and good >= 1 and len(norms) >= 1, (scale, good, norms)
     train(run, *half, "--resume", run, steps=1)
     assert arrays(last_step(run))["train/loss_scale"][0] in (scale, scale / 2)
 

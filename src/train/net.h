@@ -91,7 +91,7 @@ fct_status fct_net_connect(fct_net *n);
 // Collective, on a device, when the parameters are sealed: buckets over its gradients, or for a way
 // through the host.
 fct_status fct_net_make_buckets(fct_net *n);
-void fct_net_disconnect(fct_net *n); // collective unless something failed
+void fct_net_disconnect(fct_net *n);                         // collective unless something failed
 const char *fct_precision_name(fct_precision p);             // "bf16"
 const char *fct_net_words(const fct_net *n, char words[64]); // "cuda, bf16"
 

@@ -166,7 +166,8 @@ function(fct_cuda_library name)
   target_include_directories(${name} SYSTEM PRIVATE ${CUDAToolkit_INCLUDE_DIRS} ${CUDNN_INCLUDE_DIR} ${NCCL_INCLUDE_DIR})
   target_link_libraries(${name} PRIVATE facet_core facet_cuda_flags ${CUDNN_LIBRARY} ${NCCL_LIBRARY}
                         CUDA::cublasLt CUDA::cudart)
-  set_target_properties(${name} PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR})
+  # One runtime, the shared one: what nvcc links by itself would be a second beside it.
+  set_target_properties(${name} PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR} CUDA_RUNTIME_LIBRARY Shared)
 endfunction()
 
 # The same strictness for CUDA C; what nvcc makes of it is not pedantic.

@@ -170,11 +170,12 @@ function(fct_cuda_library name)
   set_target_properties(${name} PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR} CUDA_RUNTIME_LIBRARY Shared)
 endfunction()
 
-# The same strictness for CUDA C; what nvcc makes of it is not pedantic.
+# The same strictness for CUDA C; what nvcc makes of it is not pedantic. Registers that do not
+# suffice on one of the devices are a warning too: no test without a device would tell.
 function(fct_set_cuda_flags target)
   target_compile_options(${target} INTERFACE
     $<$<COMPILE_LANGUAGE:C>:-Wall -Wextra -Wshadow -Wconversion -Wpedantic -Wstrict-prototypes -Wmissing-prototypes>
-    "$<$<COMPILE_LANGUAGE:CUDA>:SHELL:-Xcompiler=-Wall,-Wextra,-Wshadow>")
+    "$<$<COMPILE_LANGUAGE:CUDA>:SHELL:-Xcompiler=-Wall,-Wextra,-Wshadow -Xptxas=-warn-spills>")
   target_compile_definitions(${target} INTERFACE _GNU_SOURCE FACET_VERSION="${PROJECT_VERSION}")
   if(FACET_WERROR)
     target_compile_options(${target} INTERFACE $<$<COMPILE_LANGUAGE:C>:-Werror>

@@ -166,14 +166,16 @@ function(fct_cuda_library name)
   target_include_directories(${name} SYSTEM PRIVATE ${CUDAToolkit_INCLUDE_DIRS} ${CUDNN_INCLUDE_DIR} ${NCCL_INCLUDE_DIR})
   target_link_libraries(${name} PRIVATE facet_core facet_cuda_flags ${CUDNN_LIBRARY} ${NCCL_LIBRARY}
                         CUDA::cublasLt CUDA::cudart)
-  set_target_properties(${name} PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR})
+  # One runtime, the shared one: what nvcc links by itself would be a second beside it.
+  set_target_properties(${name} PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR} CUDA_RUNTIME_LIBRARY Shared)
 endfunction()
 
-# The same strictness for CUDA C; what nvcc makes of it is not pedantic.
+# The same strictness for CUDA C; what nvcc makes of it is not pedantic. Registers that do not
+# suffice on one of the devices are a warning too: no test without a device would tell.
 function(fct_set_cuda_flags target)
   target_compile_options(${target} INTERFACE
     $<$<COMPILE_LANGUAGE:C>:-Wall -Wextra -Wshadow -Wconversion -Wpedantic -Wstrict-prototypes -Wmissing-prototypes>
-    "$<$<COMPILE_LANGUAGE:CUDA>:SHELL:-Xcompiler=-Wall,-Wextra,-Wshadow>")
+    "$<$<COMPILE_LANGUAGE:CUDA>:SHELL:-Xcompiler=-Wall,-Wextra,-Wshadow -Xptxas=-warn-spills>")
   target_compile_definitions(${target} INTERFACE _GNU_SOURCE FACET_VERSION="${PROJECT_VERSION}")
   if(FACET_WERROR)
     target_compile_options(${target} INTERFACE $<$<COMPILE_LANGUAGE:C>:-Werror>

@@ -236,7 +236,7 @@ static fct_status by_recording(fct_backend *b, const fct_case *c, fct_plan *plan
 static fct_status run_placed(fct_backend *b, fct_case *c, way run, fct_plan *plan,
                              fct_buffer *workspace, const fct_tensor *in, const fct_tensor *out)
 {
-    FCT_TRY(run(b, c, plan, (fct_slice){ .buffer = workspace }, in, out));
+    FCT_TRY(run(b, c, plan, (fct_slice){ workspace, FRONT }, in, out));
     for (int i = 0; i < c->desc.n_out; i++)
         FCT_TRY(b->ops->download(b, c->out[i], out[i]));
     FCT_TRY(b->ops->sync(b));
@@ -245,7 +245,7 @@ static fct_status run_placed(fct_backend *b, fct_case *c, way run, fct_plan *pla
     for (int i = 0; i < c->desc.n_in; i++)
         if (!is_overwritten(c, i))
             FCT_TRY(check_input(b, c, i, in[i]));
-    return check_guard(b, c, "the workspace", workspace, b->ops->workspace_bytes(plan));
+    return check_guard(b, c, "the workspace", workspace, FRONT + b->ops->workspace_bytes(plan));
 }
 
 static fct_status run_case(fct_backend *b, fct_case *c, way run)
@@ -255,7 +255,7 @@ static fct_status run_case(fct_backend *b, fct_case *c, way run)
     fct_plan *plan = NULL;
     fct_status s = b->ops->plan(b, &c->desc, &plan);
     if (s == FCT_OK)
-        s = poisoned(b, b->ops->workspace_bytes(plan) + GUARD, &workspace);
+        s = poisoned(b, FRONT + b->ops->workspace_bytes(plan) + GUARD, &workspace);
     if (s == FCT_OK)
         s = place(b, c, in, out);
     if (s == FCT_OK)

@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "facet/device.h"
 #include "op_case.h"
 
 static fct_backend *judge;
@@ -235,6 +236,42 @@ static void test_the_choice_of_kernels_is_measured_and_kept(void **state)
     setenv("FACET_CUDA_BN", "own", 1);
 }
 
+// What is chosen, as text, after a backend that was handed `given` has planned.
+static char *choices_after(const char *given)
+{
+    const fct_backend_spec spec = { .precision = FCT_PRECISION_BF16, .autotune = 1 };
+    const fct_op_desc d = forward_desc();
+    fct_backend *b = NULL;
+    fct_plan *plan = NULL;
+    char *text = NULL;
+    assert_int_equal(fct_backend_find("cuda")->create(&spec, &b), FCT_OK);
+    assert_int_equal(b->ops->device->put_choices(b, given), FCT_OK);
+    assert_int_equal(b->ops->plan(b, &d, &plan), FCT_OK);
+    assert_int_equal(b->ops->device->get_choices(b, &text), FCT_OK);
+    b->ops->plan_destroy(plan);
+    b->ops->destroy(b);
+    return text;
+}
+
+// cuDNN's kernels are compiled at every start: not for a batch norm that will not run them.
+static void test_own_kernels_that_are_known_leave_cudnn_alone(void **state)
+{
+    char only[512];
+    (void)state;
+    unsetenv("FACET_CUDA_BN");
+    char *all = choices_after(""), *line = strstr(all, "bn_fwd kernels ");
+    assert_non_null(line);
+    while (line > all && line[-1] != '\n')
+        line--;
+    char *choice = strchr(strchr(line, '\t') + 1, '\t');
+    snprintf(only, sizeof only, "%.*s\town\t1e-06\n", (int)(choice - line), line);
+    char *after = choices_after(only); // an engine of cuDNN's would have been timed, and be there
+    assert_string_equal(after, only);
+    free(all);
+    free(after);
+    setenv("FACET_CUDA_BN", "own", 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -242,6 +279,7 @@ int main(void)
         cmocka_unit_test(test_every_run_gives_the_same_bits),
         cmocka_unit_test(test_only_known_kernels_can_be_asked_for),
         cmocka_unit_test(test_the_choice_of_kernels_is_measured_and_kept),
+        cmocka_unit_test(test_own_kernels_that_are_known_leave_cudnn_alone),
     };
     return cmocka_run_group_tests(tests, start, stop);
 }

@@ -6,7 +6,10 @@
 #include "facet/comm_device.h"
 #include "op_dims.h"
 
-enum { LEAST_SM = 80 }; // the first with bfloat16 and TF32
+enum {
+    LEAST_SM = 80,        // the first with bfloat16 and TF32
+    WORKSPACE_ALIGN = 256 // as cudaMalloc aligns, which is what the libraries are tested with
+};
 
 static const fct_cuda_family *const families[] = {
     [FCT_OP_CONV_FWD] = &fct_cuda_conv,
@@ -149,16 +152,25 @@ static fct_status cuda_plan(fct_backend *backend, const fct_op_desc *desc, fct_p
     return FCT_OK;
 }
 
+// With room to begin at a multiple of WORKSPACE_ALIGN, wherever the caller's piece of memory lies.
 static size_t cuda_workspace_bytes(const fct_plan *p)
 {
-    return ((const fct_cuda_plan *)p)->workspace_bytes;
+    const size_t bytes = ((const fct_cuda_plan *)p)->workspace_bytes;
+    return bytes ? bytes + WORKSPACE_ALIGN - 1 : 0;
+}
+
+static char *align_workspace(char *at)
+{
+    const size_t beyond = (uintptr_t)at % WORKSPACE_ALIGN;
+    return beyond ? at + (WORKSPACE_ALIGN - beyond) : at;
 }
 
 static fct_status cuda_run(fct_backend *backend, fct_plan *plan, const fct_tensor *in,
                            const fct_tensor *out, fct_slice workspace)
 {
     fct_cuda_plan *p = (fct_cuda_plan *)plan;
-    return p->family->run((fct_cuda *)backend, p, in, out, fct_cuda_slice(workspace));
+    return p->family->run((fct_cuda *)backend, p, in, out,
+                          align_workspace(fct_cuda_slice(workspace)));
 }
 
 static const fct_device_ops device_ops = {

@@ -272,15 +272,20 @@ static fct_status take_faster(fct_cuda *b, fct_cuda_plan *p, const char *key)
     return is_own ? FCT_OK : swap(b, p, &dnn);
 }
 
-// p is a plan of cuDNN's: stays that, unless own kernels are known to be faster or found to be now.
-static fct_status choose(fct_cuda *b, fct_cuda_plan *p)
+// Asked before cuDNN is: most of its kernels for this are compiled first, a second each.
+static const char *known(const fct_cuda *b, const fct_op_desc *d)
 {
     char key[160];
     double seconds;
+    key_of(b, d, key, sizeof key);
+    return fct_dnn_cache_find(b->dnn->cache, key, &seconds);
+}
+
+// p is a plan of cuDNN's: stays that, unless own kernels are found to be faster now.
+static fct_status choose(fct_cuda *b, fct_cuda_plan *p)
+{
+    char key[160];
     key_of(b, &p->base.desc, key, sizeof key);
-    const char *known = fct_dnn_cache_find(b->dnn->cache, key, &seconds);
-    if (known)
-        return strcmp(known, "own") == 0 ? swap(b, p, &own) : FCT_OK;
     if (!b->dnn->autotune || !b->dnn->handle || b->is_recording)
         return FCT_OK;
     fct_status s = take_faster(b, p, key);
@@ -296,12 +301,13 @@ static fct_status prepare(fct_cuda *b, fct_cuda_plan *p)
     wish whose;
     FCT_TRY(wish_of(&whose));
     FCT_TRY(fct_cuda_check_channels(&p->base.desc));
-    if (whose == OWN)
+    const char *before = whose == ANY ? known(b, &p->base.desc) : NULL;
+    if (whose == OWN || (before && strcmp(before, "own") == 0))
         return take(b, p, &own);
     fct_status s = take(b, p, &dnn);
     if (s == FCT_E_UNSUPPORTED)
         return swap(b, p, &own);
-    return s != FCT_OK || whose == CUDNN ? s : choose(b, p);
+    return s != FCT_OK || whose == CUDNN || before ? s : choose(b, p);
 }
 
 // The plan's family becomes that of the kernels chosen.

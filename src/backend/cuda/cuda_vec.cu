@@ -154,7 +154,8 @@ extern "C" cudaError_t fct_cuda_squares_launch(const fct_square_table *t, double
 }
 
 // A block takes 32 columns; its rows' sums are added in the order of the rows' threads.
-FCT_KERNEL void column_sums(const float *x, float *y, int64_t rows, int64_t columns)
+FCT_KERNEL void __launch_bounds__(COLUMN_LANES *COLUMN_ROWS)
+    column_sums(const float *x, float *y, int64_t rows, int64_t columns)
 {
     FCT_SHARED double scratch[COLUMN_ROWS][COLUMN_LANES];
     const int64_t column = (int64_t)blockIdx.x * COLUMN_LANES + threadIdx.x;

@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-// Timing plans against each other, on operands that the level 2 cache does not hold from the run
-// before: as many sets of them as overflow it, taken in turn.
-#include <stdlib.h>
-#include <string.h>
-
+// Timing plans against each other, on sets of operands that are taken in turn, so that the level 2
+// cache does not hold large ones from the run before.
+#include "cuda_time.h"
 #include "dnn.h"
 #include "facet/log.h"
 
-enum { WARM_UP = 2, TIMED = 10, ALIGN = 256, PLAIN_BYTE = 0x3c };
+enum { RUNS = 4, ALIGN = 256, PLAIN_BYTE = 0x3c };
+_Static_assert((int)FCT_DNN_CANDIDATES <= (int)FCT_CUDA_WAYS, "all candidates are timed at once");
 
 typedef struct {
+    fct_dnn_graph *graph;
+    const fct_dnn_trial *trials;
     char *memory;
     size_t set_bytes, offset[FCT_DNN_OPERANDS], workspace_at;
     int sets;
-    cudaEvent_t from[TIMED], to[TIMED];
 } bench;
 
 static size_t aligned(size_t bytes)
@@ -34,7 +34,8 @@ static size_t lay_out(const fct_dnn_graph *g, const fct_dnn_trial *trials, int n
     for (int i = 0; i < n; i++)
         if (trials[i].workspace_bytes > workspace)
             workspace = trials[i].workspace_bytes;
-    out->sets = 1 + (int)(2 * cache / out->set_bytes);
+    const size_t sets = 1 + 2 * cache / out->set_bytes;
+    out->sets = sets < RUNS ? (int)sets : RUNS;
     out->workspace_at = (size_t)out->sets * out->set_bytes;
     return out->workspace_at + aligned(workspace);
 }
@@ -50,29 +51,17 @@ static fct_status set_up(const fct_dnn_graph *g, const fct_dnn_trial *trials, in
         return FCT_FAIL_NOMEM(bytes, "timing an operation");
     }
     // Ordinary numbers in every type: 0.0115 (float32, bfloat16), 1.06 (float16).
-    FCT_TRY_CUDA(cudaMemsetAsync(out->memory, PLAIN_BYTE, bytes, g->b->stream[FCT_STREAM_COMPUTE]));
-    for (int i = 0; i < TIMED; i++) {
-        FCT_TRY_CUDA(cudaEventCreate(&out->from[i]));
-        FCT_TRY_CUDA(cudaEventCreate(&out->to[i]));
-    }
-    return FCT_OK;
+    return fct_cuda_check(
+        cudaMemsetAsync(out->memory, PLAIN_BYTE, bytes, g->b->stream[FCT_STREAM_COMPUTE]),
+        "filling memory");
 }
 
-static void clear(bench *b)
+static fct_status run_once(void *ctx, int way, int turn)
 {
-    for (int i = 0; i < TIMED; i++) {
-        if (b->from[i])
-            cudaEventDestroy(b->from[i]);
-        if (b->to[i])
-            cudaEventDestroy(b->to[i]);
-    }
-    if (b->memory)
-        cudaFree(b->memory);
-}
-
-static fct_status run_once(fct_dnn_graph *g, const bench *b, int turn)
-{
+    const bench *b = ctx;
+    fct_dnn_graph *g = b->graph;
     void *at[FCT_DNN_OPERANDS] = { 0 };
+    g->plan = b->trials[way].plan;
     char *set = b->memory + (size_t)(turn % b->sets) * b->set_bytes;
     for (int i = 1; i <= g->operands; i++)
         if (g->operand[i].kind == FCT_DNN_REAL)
@@ -80,53 +69,23 @@ static fct_status run_once(fct_dnn_graph *g, const bench *b, int turn)
     return fct_dnn_run(g, at, b->memory + b->workspace_at);
 }
 
-static int by_value(const void *a, const void *b)
-{
-    float x = *(const float *)a, y = *(const float *)b;
-    return (x > y) - (x < y);
-}
-
-// All runs are enqueued before the host waits, so that its own time hides behind the device's.
-static fct_status time_plan(fct_dnn_graph *g, const bench *b, double *seconds)
-{
-    cudaStream_t stream = g->b->stream[FCT_STREAM_COMPUTE];
-    float ms[TIMED];
-    for (int i = 0; i < WARM_UP; i++)
-        FCT_TRY(run_once(g, b, i));
-    for (int i = 0; i < TIMED; i++) {
-        FCT_TRY_CUDA(cudaEventRecord(b->from[i], stream));
-        FCT_TRY(run_once(g, b, WARM_UP + i));
-        FCT_TRY_CUDA(cudaEventRecord(b->to[i], stream));
-    }
-    FCT_TRY_CUDA(cudaStreamSynchronize(stream));
-    for (int i = 0; i < TIMED; i++)
-        FCT_TRY_CUDA(cudaEventElapsedTime(&ms[i], b->from[i], b->to[i]));
-    qsort(ms, TIMED, sizeof *ms, by_value);
-    *seconds = 1e-3 * (double)(ms[TIMED / 2] + ms[TIMED / 2 - 1]) / 2;
-    if (*seconds <= 0) // shorter than the clock's step, and still the fastest
-        *seconds = 1e-9;
-    return FCT_OK;
-}
-
 fct_status fct_dnn_time(fct_dnn_graph *g, fct_dnn_trial *trials, int n)
 {
     static int told;
-    bench b = { 0 };
+    double seconds[FCT_DNN_CANDIDATES] = { 0 };
+    bench b = { .graph = g, .trials = trials };
+    const fct_cuda_ways ways = { .run = run_once, .ctx = &b, .n = n, .runs = RUNS };
     if (!told++)
         FCT_INFO("timing what cuDNN offers for each operation that is new here; this takes minutes "
                  "the first time");
     fct_status s = set_up(g, trials, n, &b);
-    for (int i = 0; s == FCT_OK && i < n; i++) {
-        g->plan = trials[i].plan;
-        if (time_plan(g, &b, &trials[i].seconds) != FCT_OK) { // it loses, if the device goes on
-            FCT_DEBUG("dnn", "a plan does not run: %s", fct_fail_text());
-            trials[i].seconds = 0;
-            s = fct_cuda_check(cudaStreamSynchronize(g->b->stream[FCT_STREAM_COMPUTE]),
-                               "timing an operation");
-        }
-    }
+    if (s == FCT_OK)
+        s = fct_cuda_time_ways(g->b, &ways, seconds);
+    for (int i = 0; s == FCT_OK && i < n; i++)
+        trials[i].seconds = seconds[i];
     g->plan = NULL;
-    clear(&b);
+    if (b.memory)
+        cudaFree(b.memory);
     if (s == FCT_E_NOMEM) { // the step itself may fit, by the first that cuDNN named
         FCT_WARN("no autotuning of one operation: %s", fct_fail_text());
         fct_fail_clear();

@@ -60,8 +60,12 @@ static void placement_fact(const fct_trainer *t)
     char line[256], threads[32] = "OMP_NUM_THREADS";
     if (t->cores.threads > 0)
         snprintf(threads, sizeof threads, "%d", t->cores.threads);
-    snprintf(line, sizeof line, "%s computing and %d loading threads a rank; rank 0: %s", threads,
-             t->cores.workers, t->cores.place.how);
+    if (t->net->place.ops)
+        snprintf(line, sizeof line, "%d loading threads a rank; rank 0: %s", t->cores.workers,
+                 t->cores.place.how);
+    else
+        snprintf(line, sizeof line, "%s computing and %d loading threads a rank; rank 0: %s",
+                 threads, t->cores.workers, t->cores.place.how);
     fact("placement", line);
 }
 

@@ -98,5 +98,7 @@ enum { FCT_NET_CUTS = 8 };
 int fct_net_cuts(const fct_params *p, size_t cut[FCT_NET_CUTS]);
 const char *fct_precision_name(fct_precision p);             // "bf16"
 const char *fct_net_words(const fct_net *n, char words[64]); // "cuda, bf16"
+// "cuda, bf16: NVIDIA H100 80GB HBM3"; "cpu, f32"
+void fct_net_tell_place(const fct_net *n, char *words, size_t size);
 
 #endif

@@ -23,6 +23,13 @@ const char *fct_net_words(const fct_net *n, char words[64])
     return words;
 }
 
+void fct_net_tell_place(const fct_net *n, char *words, size_t size)
+{
+    char kind[64];
+    snprintf(words, size, "%s%s%s", fct_net_words(n, kind), n->place.ops ? ": " : "",
+             n->place.info.name);
+}
+
 static fct_precision precision_of(const char *name)
 {
     int p = FCT_PRECISION_FP16;

@@ -85,6 +85,9 @@ fct_net_device fct_net_device_of(const fct_options *o);
 fct_status fct_net_choose(fct_net *n);
 // Collective, on a device, between rank 0's planning and the others': what rank 0 chose.
 fct_status fct_net_share_choices(fct_net *n);
+// Not collective, on a device, when the graphs are compiled: E_NOMEM, in words, where it is too
+// small. head: bytes of the identity head.
+fct_status fct_net_check_room(const fct_net *n, double head);
 // Collective, on a device, when the graphs are compiled: E_NOMEM, in words, where it is too small;
 // links between the ranks' devices when that is how gradients travel.
 fct_status fct_net_connect(fct_net *n);

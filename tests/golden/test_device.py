@@ -91,6 +91,11 @@ def check_refused(top):
                         (["cluster.backend=cuda", "train.precision=fp16", "train.loss_scale=3"], "not a power of two")):
         _, _, err = facet("train", *TINY, "data.path=" + data(), "run.dir=" + os.path.join(top, "no"), *more, want=2)
         assert words in err, err
+    # no room: told before anything runs, also by a dry run
+    for more in ([], ["--dry-run"]):
+        _, _, err = facet("train", *TINY, "cluster.backend=cuda", "data.path=" + data(), "run.dir=" + os.path.join(top, "no"), *more,
+                          want=None, env={"FACET_STANDIN_MEMORY": "100000000"})
+        assert "facet: error: a step needs " in err and "train.precision" not in err, err
 
 
 def check_bench():

@@ -311,7 +311,10 @@ fct_status fct_net_make_buckets(fct_net *n)
     if (n->spec.batch == 0 || fct_comm_size(n->spec.comm) == 1)
         return FCT_OK;
     if (!n->place.links)
-        return fct_buckets_create(n->spec.comm, bytes, n->spec.bucket_bytes, &n->buckets);
+        return fct_comm_agree(
+            n->spec.comm,
+            fct_buckets_create(n->spec.comm, bytes, n->spec.bucket_bytes, &n->buckets),
+            "gradient buckets");
     const fct_device_buckets_spec s = { .gradients =
                                             n->place.ops->address(fct_params_grads(n->params)),
                                         .bytes = bytes,

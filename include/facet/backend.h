@@ -212,6 +212,9 @@ int fct_shape_equal(const fct_shape *a, const fct_shape *b);
 fct_shape fct_shape_make(fct_dtype dtype, fct_layout layout, int ndim, const int64_t *dim);
 size_t fct_dtype_bytes(fct_dtype dtype); // of a plain element on the host; FCT_BIT: 1
 const char *fct_op_name(fct_op op);
+// Multiplications and additions of the convolutions and linear layers; 0 for the others, which are
+// bound by memory.
+double fct_op_flops(const fct_op_desc *d);
 #define FCT_DIMS(...) ((const int64_t[]){ __VA_ARGS__ })
 
 #endif

@@ -109,9 +109,9 @@ const fct_op_desc *fct_graph_step(const fct_graph *g, int step, const char **nod
 // For tests and findings: the values of a node, plain. E_ARG when its memory serves another value
 // by now; outputs and nodes that nothing consumes are kept, in training also what backward needs.
 fct_status fct_graph_read_node(fct_graph *g, fct_node x, float *out);
-// The operations of a compiled graph: how many, of which the first *forward are forward's.
-int fct_graph_operations(const fct_graph *g, int *forward);
-// Operation i; *ready_low: backward, gradients from this byte up are final once it ran.
-const fct_op_desc *fct_graph_operation(const fct_graph *g, int i, size_t *ready_low);
+// How many operations a compiled graph has; the first *forward of them are forward's.
+int fct_graph_steps(const fct_graph *g, int *forward);
+// Bytes of the gradient buffer from here up are final once that operation of backward ran.
+size_t fct_graph_ready_low(const fct_graph *g, int step);
 
 #endif

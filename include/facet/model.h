@@ -43,9 +43,10 @@ const char *fct_model_backbones(void);
 // whose last batch norm has one value a picture, else 1.
 int fct_model_least_rows(const char *backbone);
 // Where gradient buckets should begin, ascending byte offsets of the flat buffers (0 is not among
-// them): at layer2, layer3 and layer4 and in the middle of layer4, for backward finishes whole
-// stages and most parameters are in the last. Returns how many, at most FCT_MODEL_CUTS.
-enum { FCT_MODEL_CUTS = 4 };
+// them): at layer2, layer3 and layer4, in the middle of layer4, and at the identity head. Backward
+// finishes whole stages, the last has most parameters, and the head's gradient is there before it
+// begins. Returns how many.
+enum { FCT_MODEL_CUTS = 5 };
 int fct_model_cuts(const fct_params *p, size_t cut[FCT_MODEL_CUTS]);
 // 1 for parameters of the backbone (learning rate 1x), 0 for projection, heads and scalars (10x).
 int fct_model_is_backbone(const char *param_name);

@@ -79,3 +79,29 @@ const char *fct_op_name(fct_op op)
     _Static_assert(sizeof names / sizeof *names == FCT_OP_COUNT, "one name an operation");
     return (unsigned)op < FCT_OP_COUNT ? names[op] : "unknown";
 }
+
+double fct_op_flops(const fct_op_desc *d)
+{
+    const fct_shape *grown, *weight; // the side with the outputs of a layer, its weight
+    switch (d->op) {
+    case FCT_OP_CONV_FWD:
+    case FCT_OP_LINEAR_FWD:
+        grown = &d->out[0];
+        weight = &d->in[1];
+        break;
+    case FCT_OP_CONV_BWD_DATA:
+    case FCT_OP_LINEAR_BWD_DATA:
+        grown = &d->in[0];
+        weight = &d->in[1];
+        break;
+    case FCT_OP_CONV_BWD_WEIGHT:
+    case FCT_OP_LINEAR_BWD_WEIGHT:
+        grown = &d->in[1];
+        weight = &d->out[0];
+        break;
+    default:
+        return 0;
+    }
+    return 2.0 * (double)fct_shape_elements(grown) *
+           ((double)fct_shape_elements(weight) / (double)weight->dim[0]);
+}

@@ -15,31 +15,6 @@ static double operand_bytes(const fct_shape *s, double kept)
     return n * (s->layout == FCT_PLAIN ? (double)sizeof(float) : kept);
 }
 
-// The larger of the operands that a product works on, times what each of its numbers takes part in.
-static double flops(const fct_op_desc *d)
-{
-    const fct_shape *w = &d->in[1], *y = &d->out[0];
-    switch (d->op) {
-    case FCT_OP_CONV_BWD_DATA:
-        y = &d->in[0];
-        break;
-    case FCT_OP_CONV_BWD_WEIGHT:
-        w = &d->out[0];
-        y = &d->in[1];
-        break;
-    case FCT_OP_CONV_FWD:
-        break;
-    case FCT_OP_LINEAR_FWD:
-    case FCT_OP_LINEAR_BWD_DATA:
-        return 2 * (double)d->in[0].dim[0] * (double)fct_shape_elements(w);
-    case FCT_OP_LINEAR_BWD_WEIGHT:
-        return 2 * (double)d->in[0].dim[0] * (double)fct_shape_elements(&d->out[0]);
-    default:
-        return 0;
-    }
-    return 2 * (double)(y->dim[0] * y->dim[2] * y->dim[3]) * (double)fct_shape_elements(w);
-}
-
 // Statistics first, then the values: what a batch norm has read once it reads again.
 static int reads_twice(const fct_op_desc *d, int operand)
 {
@@ -48,7 +23,7 @@ static int reads_twice(const fct_op_desc *d, int operand)
 
 fct_op_cost fct_op_cost_of(const fct_op_desc *d, double kept)
 {
-    fct_op_cost c = { .flops = flops(d) };
+    fct_op_cost c = { .flops = fct_op_flops(d) };
     for (int i = 0; i < d->n_in; i++)
         c.bytes += operand_bytes(&d->in[i], kept) * (reads_twice(d, i) ? 2 : 1);
     for (int i = 0; i < d->n_out; i++)

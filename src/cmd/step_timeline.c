@@ -72,17 +72,19 @@ static void begin_buckets(const plan *p, fct_timeline *t, size_t cut[FCT_MODEL_C
 
 static void walk(const fct_timeline_spec *s, const plan *p, fct_timeline *t)
 {
-    size_t cut[FCT_MODEL_CUTS + 1], low;
+    size_t cut[FCT_MODEL_CUTS + 1];
     int forward, done = 0;
-    const int n = fct_graph_operations(p->graph, &forward);
+    const char *node;
+    const int n = fct_graph_steps(p->graph, &forward);
     begin_buckets(p, t, cut);
     for (int i = 0; i < n; i++) {
-        const double spent = seconds_of(s, fct_graph_operation(p->graph, i, &low));
+        const double spent = seconds_of(s, fct_graph_step(p->graph, i, &node));
         if (i < forward) {
             t->forward_s += spent;
             continue;
         }
         t->backward_s += spent;
+        const size_t low = fct_graph_ready_low(p->graph, i);
         for (; done < t->buckets && low <= cut[done]; done++)
             t->bucket[done].ready_s = t->backward_s;
     }

@@ -150,14 +150,6 @@ fct_status fct_graph_output_at(fct_graph *g, const char *output, fct_tensor *val
     return FCT_OK;
 }
 
-const fct_op_desc *fct_graph_step(const fct_graph *g, int step, const char **node)
-{
-    if (!g->is_compiled || step < 0 || step >= g->n_instr)
-        return NULL;
-    *node = g->node[g->instr[step].node].name;
-    return &g->instr[step].desc;
-}
-
 static fct_status tell_ready(const fct_graph_hooks *hooks, size_t low, size_t *high)
 {
     if (!hooks || !hooks->grad_ready || low >= *high)

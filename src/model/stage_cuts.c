@@ -37,10 +37,11 @@ int fct_model_cuts(const fct_params *p, size_t cut[FCT_MODEL_CUTS])
         if (first > 0)
             cut[cuts++] = table[first].offset;
     }
-    if (first < 0)
-        return cuts;
-    const int middle = find_middle(table, n, stages[2], first);
+    const int middle = first < 0 ? first : find_middle(table, n, stages[2], first);
     if (middle > first)
         cut[cuts++] = table[middle].offset;
+    const int head = find_stage(table, n, "identity_head.");
+    if (head > 0)
+        cut[cuts++] = table[head].offset;
     return cuts;
 }

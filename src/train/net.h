@@ -94,11 +94,7 @@ fct_status fct_net_connect(fct_net *n);
 // Collective, on a device, when the parameters are sealed: buckets over its gradients, or for a way
 // through the host.
 fct_status fct_net_make_buckets(fct_net *n);
-void fct_net_disconnect(fct_net *n); // collective unless something failed
-// Where gradients are cut on their way, beside 0: ascending offsets, at most FCT_NET_CUTS. Stages
-// of a backbone become final one after the other, the last first, and the last has most of them.
-enum { FCT_NET_CUTS = 8 };
-int fct_net_cuts(const fct_params *p, size_t cut[FCT_NET_CUTS]);
+void fct_net_disconnect(fct_net *n);                         // collective unless something failed
 const char *fct_precision_name(fct_precision p);             // "bf16"
 const char *fct_net_words(const fct_net *n, char words[64]); // "cuda, bf16"
 // "cuda, bf16: NVIDIA H100 80GB HBM3"; "cpu, f32"

@@ -266,47 +266,9 @@ fct_status fct_net_connect(fct_net *n)
     return FCT_OK;
 }
 
-static int begins_layer4_end(const fct_param *table, int n, size_t half)
-{
-    for (int i = 0; i < n; i++)
-        if (strstr(table[i].name, "layer4.") && table[i].offset >= half)
-            return i;
-    return -1;
-}
-
-static int first_of(const fct_param *table, int n, const char *what)
-{
-    int i = 0;
-    while (i < n && !strstr(table[i].name, what))
-        i++;
-    return i < n ? i : -1;
-}
-
-int fct_net_cuts(const fct_params *p, size_t cut[FCT_NET_CUTS])
-{
-    static const char *const part[] = { "layer2.", "layer3.", "layer4." };
-    int n, cuts = 0;
-    const fct_param *table = fct_params_table(p, &n);
-    int at[FCT_NET_CUTS] = { 0 };
-    for (size_t i = 0; i < sizeof part / sizeof *part; i++)
-        at[cuts++] = first_of(table, n, part[i]);
-    int last = n - 1;
-    while (last >= 0 && !strstr(table[last].name, "layer4."))
-        last--;
-    if (at[cuts - 1] >= 0) // half of the last stage goes with what is behind it
-        at[cuts++] = begins_layer4_end(
-            table, n, (table[at[2]].offset + table[last].offset + table[last].bytes) / 2);
-    at[cuts++] = first_of(table, n, "identity_head."); // final before backward begins
-    int kept = 0;
-    for (int i = 0; i < cuts; i++)
-        if (at[i] > 0 && (kept == 0 || table[at[i]].offset > cut[kept - 1]))
-            cut[kept++] = table[at[i]].offset;
-    return kept;
-}
-
 fct_status fct_net_make_buckets(fct_net *n)
 {
-    size_t cut[FCT_NET_CUTS];
+    size_t cut[FCT_MODEL_CUTS];
     const size_t bytes = fct_params_bytes(n->params);
     if (n->spec.batch == 0 || fct_comm_size(n->spec.comm) == 1)
         return FCT_OK;
@@ -319,7 +281,7 @@ fct_status fct_net_make_buckets(fct_net *n)
                                             n->place.ops->address(fct_params_grads(n->params)),
                                         .bytes = bytes,
                                         .cut = cut,
-                                        .cuts = fct_net_cuts(n->params, cut),
+                                        .cuts = fct_model_cuts(n->params, cut),
                                         .is_bf16 = n->spec.device.is_bf16 };
     return fct_device_buckets_create(n->place.links, &s, &n->buckets);
 }

@@ -113,33 +113,6 @@ static double bytes_of(const fct_backend *b, const fct_op_desc *d)
     return sum;
 }
 
-// Multiplications and additions of products; others are bound by memory.
-static double flops_of(const fct_op_desc *d)
-{
-    const fct_shape *grown, *weight; // the side with the outputs of a layer, its weight
-    switch (d->op) {
-    case FCT_OP_CONV_FWD:
-    case FCT_OP_LINEAR_FWD:
-        grown = &d->out[0];
-        weight = &d->in[1];
-        break;
-    case FCT_OP_CONV_BWD_DATA:
-    case FCT_OP_LINEAR_BWD_DATA:
-        grown = &d->in[0];
-        weight = &d->in[1];
-        break;
-    case FCT_OP_CONV_BWD_WEIGHT:
-    case FCT_OP_LINEAR_BWD_WEIGHT:
-        grown = &d->in[1];
-        weight = &d->out[0];
-        break;
-    default:
-        return 0;
-    }
-    return 2.0 * (double)fct_shape_elements(grown) *
-           ((double)fct_shape_elements(weight) / (double)weight->dim[0]);
-}
-
 static void describe(const fct_trainer *t, const fct_graph *g, const stopwatch *w, fct_op_time *op)
 {
     const double params = (double)fct_params_bytes(t->net->params);
@@ -149,7 +122,7 @@ static void describe(const fct_trainer *t, const fct_graph *g, const stopwatch *
         snprintf(op[i].node, sizeof op[i].node, "%.79s", node);
         op[i].op = fct_op_name(d->op);
         op[i].bytes = bytes_of(t->net->backend, d);
-        op[i].flops = flops_of(d);
+        op[i].flops = fct_op_flops(d);
     }
     op[w->n - 2].op = "gradient_norm";
     op[w->n - 2].bytes = params;
@@ -248,7 +221,7 @@ static fct_status find_product(fct_backend *b, int64_t images, int64_t channels,
     }
     release(&r);
     if (status == FCT_OK)
-        *flops = fmax(*flops, flops_of(&d) / *s);
+        *flops = fmax(*flops, fct_op_flops(&d) / *s);
     return status;
 }
 

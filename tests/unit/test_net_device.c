@@ -53,8 +53,8 @@ static void test_gradients_are_cut_where_stages_begin(void **state)
         fct_backend *b;
         fct_graph *g;
         fct_params *p = build(backbones[k], &b, &g);
-        size_t cut[FCT_NET_CUTS];
-        assert_int_equal(fct_net_cuts(p, cut), 5);
+        size_t cut[FCT_MODEL_CUTS];
+        assert_int_equal(fct_model_cuts(p, cut), 5);
         for (int i = 0; i < 5; i++)
             assert_true(cut[i] % 64 == 0 && (i == 0 || cut[i] > cut[i - 1]));
         assert_int_equal(strncmp(name_at(p, cut[0]), "backbone.layer2.0.", 18), 0);

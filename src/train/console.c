@@ -60,8 +60,12 @@ static void placement_fact(const fct_trainer *t)
     char line[256], threads[32] = "OMP_NUM_THREADS";
     if (t->cores.threads > 0)
         snprintf(threads, sizeof threads, "%d", t->cores.threads);
-    snprintf(line, sizeof line, "%s computing and %d loading threads a rank; rank 0: %s", threads,
-             t->cores.workers, t->cores.place.how);
+    if (t->net->place.ops)
+        snprintf(line, sizeof line, "%d loading threads a rank; rank 0: %s", t->cores.workers,
+                 t->cores.place.how);
+    else
+        snprintf(line, sizeof line, "%s computing and %d loading threads a rank; rank 0: %s",
+                 threads, t->cores.workers, t->cores.place.how);
     fact("placement", line);
 }
 
@@ -240,6 +244,7 @@ static fct_status print_people(fct_trainer *t)
 
 fct_status fct_dry_run_print(fct_trainer *t)
 {
+    enum { computing = 7 }; // of the parts below, the first that lie where it computes
     fct_graph_memory m;
     fct_console_start(t);
     FCT_TRY(print_people(t));
@@ -254,16 +259,21 @@ fct_status fct_dry_run_print(fct_trainer *t)
         { "identity_head", head_bytes(t) },        { "loader", loader_bytes(t) },
         { "checkpoint", checkpoint_bytes(t, &m) }, { "program", resident_bytes() },
     };
-    double sum = 0;
-    for (size_t i = 0; i < sizeof part / sizeof *part; i++) {
+    double sum = 0, device = 0;
+    const int is_device = t->net->place.ops != NULL;
+    for (int i = 0; i < (int)(sizeof part / sizeof *part); i++) {
         printf("%s_bytes %.0f\n", part[i].what, part[i].bytes);
-        sum += part[i].bytes;
+        *(is_device && i < computing ? &device : &sum) += part[i].bytes;
     }
     char total[32];
+    if (is_device)
+        printf("memory_on_device_bytes %.0f\n", device);
     fct_text_bytes(sum, total);
     printf("memory_per_rank_bytes %.0f\nmemory_per_rank %s\n", sum, total);
     printf("steps_per_epoch %lld\nsteps %lld\nparameters %lld\n", (long long)t->steps,
            (long long)(t->steps * t->epochs), (long long)count_parameters(t, 0));
+    if (is_device)
+        FCT_TRY(fct_net_check_room(t->net, head_bytes(t)));
     FCT_INFO("dry run: nothing was trained or written. Too much memory? A smaller data.batch_size, "
              "train.accumulate, resnet18 instead of resnet50, or more ranks");
     return FCT_OK;

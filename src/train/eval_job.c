@@ -158,6 +158,8 @@ static fct_status make_net(job *j)
     s.model.identity_rows = fct_identity_rows(j->options, &j->tasks);
     FCT_TRY(fct_net_create(&s, &j->net));
     j->tasks.features = j->net->features;
+    if (j->net->place.ops)
+        fct_cores_for_device(j->spec->workers, &j->cores);
     return FCT_OK;
 }
 

@@ -129,6 +129,10 @@ fct_status fct_identity_create(fct_trainer *t)
         FCT_WARN("loss.triplet_weight: a batch rarely holds two pictures of a person unless "
                  "sampler.kind is pk");
     const fct_head_spec spec = fct_identity_plan(t);
+    if (t->net->place.ops)
+        FCT_TRY(fct_comm_agree(t->comm,
+                               fct_net_check_room(t->net, (double)fct_head_plan_bytes(&spec)),
+                               "looking for room on the devices"));
     // A replicated one can lack memory on one rank alone.
     FCT_TRY(fct_comm_agree(t->comm, fct_head_create(&spec, &t->head), "the identity head"));
     return fct_comm_agree(t->comm, fct_head_init(t->head), "the identity head's first values");

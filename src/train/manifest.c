@@ -24,12 +24,13 @@ static json_t *variable(const char *name)
     return value ? json_string(value) : json_null();
 }
 
-static json_t *life_of(const fct_comm *c, const char *stamp, const char *hosts, int64_t step)
+static json_t *life_of(const fct_comm *c, const char *stamp, const char *hosts,
+                       const fct_run_facts *f)
 {
-    return json_pack("{s:s, s:I, s:i, s:s, s:o, s:o, s:o}", "started", stamp, "from_step",
-                     (json_int_t)step, "ranks", fct_comm_size(c), "comm", fct_comm_kind(c), "hosts",
-                     hosts_of(c, hosts), "slurm_job", variable("SLURM_JOB_ID"), "slurm_restarts",
-                     variable("SLURM_RESTART_COUNT"));
+    return json_pack("{s:s, s:I, s:i, s:s, s:s, s:o, s:o, s:o}", "started", stamp, "from_step",
+                     (json_int_t)f->step, "ranks", fct_comm_size(c), "comm", fct_comm_kind(c),
+                     "device", f->device, "hosts", hosts_of(c, hosts), "slurm_job",
+                     variable("SLURM_JOB_ID"), "slurm_restarts", variable("SLURM_RESTART_COUNT"));
 }
 
 // What earlier lives wrote; an empty object for a new run, and where it cannot be read.
@@ -84,7 +85,7 @@ fct_status fct_manifest_write(const fct_run_dir *r, const fct_run_facts *f, cons
     set_hash(m, "config_hash", fct_options_hash(f->options));
     json_object_set_new(m, "parameters", json_integer(f->parameters));
     json_object_set_new(m, "hosts", hosts_of(c, hosts));
-    json_array_append_new(json_object_get(m, "lives"), life_of(c, stamp, hosts, f->step));
+    json_array_append_new(json_object_get(m, "lives"), life_of(c, stamp, hosts, f));
     fct_status status = write(path, m);
     json_decref(m);
     return status;

@@ -129,13 +129,16 @@ static fct_status take_device_memory(fct_net *n)
     return fct_arena_seal(n->arena);
 }
 
+// Its parts agree each by itself: the ranks meet in them.
+static fct_status take_memory_there(fct_net *n)
+{
+    FCT_TRY(fct_net_connect(n));
+    FCT_TRY(fct_comm_agree(n->spec.comm, take_device_memory(n), "taking a device's memory"));
+    return fct_net_make_buckets(n);
+}
+
 static fct_status take_memory(fct_net *n)
 {
-    if (n->place.ops) {
-        FCT_TRY(fct_net_connect(n));
-        FCT_TRY(fct_comm_agree(n->spec.comm, take_device_memory(n), "taking a device's memory"));
-        return fct_net_make_buckets(n);
-    }
     if (n->spec.batch > 0)
         FCT_TRY(fct_buckets_create(n->spec.comm, fct_params_bytes(n->params), n->spec.bucket_bytes,
                                    &n->buckets));
@@ -153,7 +156,9 @@ fct_status fct_net_create(const fct_net_spec *spec, fct_net **out)
     if (status == FCT_OK)
         status = build_on_all(n);
     if (status == FCT_OK && !spec->plan_only)
-        status = fct_comm_agree(spec->comm, take_memory(n), "taking the network's memory");
+        status = n->place.ops
+                     ? take_memory_there(n)
+                     : fct_comm_agree(spec->comm, take_memory(n), "taking the network's memory");
     if (status != FCT_OK)
         fct_net_destroy(n);
     else

@@ -85,6 +85,9 @@ fct_net_device fct_net_device_of(const fct_options *o);
 fct_status fct_net_choose(fct_net *n);
 // Collective, on a device, between rank 0's planning and the others': what rank 0 chose.
 fct_status fct_net_share_choices(fct_net *n);
+// Not collective, on a device, when the graphs are compiled: E_NOMEM, in words, where it is too
+// small. head: bytes of the identity head.
+fct_status fct_net_check_room(const fct_net *n, double head);
 // Collective, on a device, when the graphs are compiled: E_NOMEM, in words, where it is too small;
 // links between the ranks' devices when that is how gradients travel.
 fct_status fct_net_connect(fct_net *n);
@@ -94,5 +97,7 @@ fct_status fct_net_make_buckets(fct_net *n);
 void fct_net_disconnect(fct_net *n);                         // collective unless something failed
 const char *fct_precision_name(fct_precision p);             // "bf16"
 const char *fct_net_words(const fct_net *n, char words[64]); // "cuda, bf16"
+// "cuda, bf16: NVIDIA H100 80GB HBM3"; "cpu, f32"
+void fct_net_tell_place(const fct_net *n, char *words, size_t size);
 
 #endif

@@ -23,6 +23,13 @@ const char *fct_net_words(const fct_net *n, char words[64])
     return words;
 }
 
+void fct_net_tell_place(const fct_net *n, char *words, size_t size)
+{
+    char kind[64];
+    snprintf(words, size, "%s%s%s", fct_net_words(n, kind), n->place.ops ? ": " : "",
+             n->place.info.name);
+}
+
 static fct_precision precision_of(const char *name)
 {
     int p = FCT_PRECISION_FP16;
@@ -190,14 +197,19 @@ fct_status fct_net_share_choices(fct_net *n)
 
 // ---- room and links
 
-static fct_status check_room(const fct_net *n)
+static int is_wide(fct_precision p)
+{
+    return p == FCT_PRECISION_F32 || p == FCT_PRECISION_TF32;
+}
+
+fct_status fct_net_check_room(const fct_net *n, double head)
 {
     fct_graph_memory m;
-    char need[32], have[32], act[32], par[32];
+    char need[32], have[32], act[32], par[32], beside[64] = "", text[32];
     fct_net_memory(n, &m);
     const double copies = (n->spec.batch > 0 ? 2.0 : 1.0) + n->spec.device.copies;
     const double acts = (double)m.activations + (double)m.workspace,
-                 all = acts + copies * (double)m.parameters,
+                 all = acts + copies * (double)m.parameters + head,
                  room = (double)n->place.info.memory_bytes;
     if (all <= room || room <= 0)
         return FCT_OK;
@@ -205,12 +217,17 @@ static fct_status check_room(const fct_net *n)
     fct_text_bytes(room, have);
     fct_text_bytes(acts, act);
     fct_text_bytes(copies * (double)m.parameters, par);
+    fct_text_bytes(head, text);
+    if (head > 0)
+        snprintf(beside, sizeof beside, ", %s for the identity head", text);
     return FCT_FAIL(FCT_E_NOMEM,
                     "a step needs %s on %s, which has %s: %s for activations, %s for weights, "
-                    "gradients and what the optimiser keeps\n"
-                    "a smaller data.batch_size, more ranks, train.accumulate, or "
-                    "train.precision=bf16 needs less",
-                    need, n->place.info.name, have, act, par);
+                    "gradients and what the optimiser keeps%s\n"
+                    "a smaller data.batch_size, more ranks%s train.accumulate%s less",
+                    need, n->place.info.name, have, act, par, beside,
+                    is_wide(n->spec.device.precision) ? "," : " or",
+                    is_wide(n->spec.device.precision) ? ", or train.precision=bf16 needs"
+                                                      : " needs");
 }
 
 static fct_status choose_transport(const fct_net *n, int *is_nccl)
@@ -231,7 +248,8 @@ fct_status fct_net_connect(fct_net *n)
 {
     const fct_device_ops *d = n->place.ops;
     int is_nccl = 0;
-    FCT_TRY(fct_comm_agree(n->spec.comm, check_room(n), "looking for room on the devices"));
+    FCT_TRY(
+        fct_comm_agree(n->spec.comm, fct_net_check_room(n, 0), "looking for room on the devices"));
     if (n->spec.batch == 0 || fct_comm_size(n->spec.comm) == 1)
         return FCT_OK;
     FCT_TRY(choose_transport(n, &is_nccl));
@@ -255,7 +273,10 @@ fct_status fct_net_make_buckets(fct_net *n)
     if (n->spec.batch == 0 || fct_comm_size(n->spec.comm) == 1)
         return FCT_OK;
     if (!n->place.links)
-        return fct_buckets_create(n->spec.comm, bytes, n->spec.bucket_bytes, &n->buckets);
+        return fct_comm_agree(
+            n->spec.comm,
+            fct_buckets_create(n->spec.comm, bytes, n->spec.bucket_bytes, &n->buckets),
+            "gradient buckets");
     const fct_device_buckets_spec s = { .gradients =
                                             n->place.ops->address(fct_params_grads(n->params)),
                                         .bytes = bytes,

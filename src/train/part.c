@@ -138,8 +138,11 @@ double fct_part_weigh(fct_trainer *t, const fct_batch *b, int part, int parts,
                       const double *denominator, double *out)
 {
     double share = (double)b->global_rows / (double)t->step_rows;
-    t->head_step =
-        (fct_head_step){ .step = t->at.step, .part = part, .parts = parts, .share = share };
+    int64_t low, high;
+    fct_sampler_slice(b->global_rows, 0, fct_comm_size(t->comm), &low, &high);
+    t->head_step = (fct_head_step){
+        .step = t->at.step, .part = part, .parts = parts, .share = share, .most_rows = high - low
+    }; // rank 0 has the most
     for (int i = 0; i < FCT_TASKS; i++)
         out[i] = denominator[i] * share;
     return share;

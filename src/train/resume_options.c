@@ -53,6 +53,7 @@ static int is_told(const char *key)
         "train.epochs",
         "train.exact", // and its shards
         "data.num_workers",
+        "train.loss_scale", // the checkpoint's goes on
     };
     for (size_t i = 0; i < sizeof silent / sizeof *silent; i++)
         if (!strncmp(key, silent[i], strlen(silent[i])))

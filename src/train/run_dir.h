@@ -31,7 +31,8 @@ typedef struct { // what a manifest tells
     const fct_options *options;
     uint64_t data_hash;
     int64_t parameters;
-    int64_t step; // from which this life goes on; 0: a new run
+    int64_t step;       // from which this life goes on; 0: a new run
+    const char *device; // rank 0's: "cuda, bf16: NVIDIA H100 80GB HBM3"
 } fct_run_facts;
 // Collective. config.cfg and manifest.json; a resumed run's keeps when it was started, and its
 // lives.

@@ -309,6 +309,8 @@ static fct_status make_net(fct_trainer *t)
     memcpy(s.model.std, is_half ? half : imagenet_std, sizeof half);
     FCT_TRY(fct_net_create(&s, &t->net));
     t->tasks.features = t->net->features;
+    if (t->net->place.ops)
+        fct_cores_for_device((int)o->data_num_workers, &t->cores);
     return FCT_OK;
 }
 

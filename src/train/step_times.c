@@ -151,9 +151,7 @@ fct_status fct_step_bench_run(const fct_train_spec *spec, const fct_step_bench_s
                              .batch = fct_sampler_batch_size(t->plan, 0) * t->o->train_accumulate,
                              .persons = t->tasks.identities,
                              .steps = b->steps };
-    char words[64];
-    snprintf(out->device, sizeof out->device, "%s%s%s", fct_net_words(t->net, words),
-             t->device ? ": " : "", t->net->place.info.name);
+    fct_net_tell_place(t->net, out->device, sizeof out->device);
     fct_status status = run(t, b, out);
     fct_trainer_destroy(t);
     if (status != FCT_OK)

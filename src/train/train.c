@@ -328,8 +328,10 @@ static fct_status open_run(fct_trainer *t)
     const fct_param *p = fct_params_table(t->net->params, &n);
     for (int i = 0; i < n; i++)
         parameters += p[i].kind == FCT_PARAM_STAT ? 0 : fct_shape_elements(&p[i].shape);
-    fct_run_facts facts = { t->o, fct_mix_describe(t->train_mix)->data_hash, parameters,
-                            t->at.step };
+    char device[256];
+    fct_net_tell_place(t->net, device, sizeof device);
+    fct_run_facts facts = { t->o, fct_mix_describe(t->train_mix)->data_hash, parameters, t->at.step,
+                            device };
     FCT_TRY(fct_run_dir_describe(&t->run, &facts, t->comm));
     return boss_did(t, is_boss(t) ? restore_tables(t) : FCT_OK, "restoring steps.csv");
 }

@@ -39,7 +39,10 @@ static fct_status make_net(job *j)
     FCT_TRY(fct_comm_agree(j->spec->comm,
                            fct_state_describe_model(&j->state, j->options, j->taken, &s.model),
                            "reading the checkpoint"));
-    return fct_net_create(&s, &j->net);
+    FCT_TRY(fct_net_create(&s, &j->net));
+    if (j->net->place.ops)
+        fct_cores_for_device(j->spec->workers, &j->cores);
+    return FCT_OK;
 }
 
 static fct_status prepare(job *j)

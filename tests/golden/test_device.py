@@ -43,6 +43,9 @@ def check_resume(top):
     log = train(run, *CUDA, "--resume", run, steps=2)
     assert "comes from cpu, f32, training goes on with cuda, f32" in log, log
     log = train(run, "cluster.backend=cpu", "--resume", run, steps=2)
+    with open(os.path.join(run, "manifest.json")) as f:
+        devices = [life["device"] for life in json.load(f)["lives"]]
+    assert devices[0] == devices[2] == "cpu, f32" and devices[1].startswith("cuda, f32: NVIDIA"), devices
     assert "comes from cuda, f32, training goes on with cpu, f32" in log, log
     whole, cut = os.path.join(top, "whole-cpu"), os.path.join(top, "recorded-cut")
     train(whole, "cluster.backend=cpu", steps=6)
@@ -62,7 +65,8 @@ def check_float16(top):
     norms = losses(run)[1]
     print("float16: scale %g after %d good steps, norms %s" % (scale, good, norms))
     assert scale * 2 ** log.count("the loss scale is") == 131072 and good >= 1 and len(norms) >= 1, (scale, good, norms)
-    train(run, *half, "--resume", run, steps=1)
+    log = train(run, *half, "train.loss_scale=2", "--resume", run, steps=1)
+    assert "train.loss_scale" not in log, log # a scale that was found goes on
     assert arrays(last_step(run))["train/loss_scale"][0] in (scale, scale / 2)
 
 
@@ -87,6 +91,11 @@ def check_refused(top):
                         (["cluster.backend=cuda", "train.precision=fp16", "train.loss_scale=3"], "not a power of two")):
         _, _, err = facet("train", *TINY, "data.path=" + data(), "run.dir=" + os.path.join(top, "no"), *more, want=2)
         assert words in err, err
+    # no room: told before anything runs, also by a dry run
+    for more in ([], ["--dry-run"]):
+        _, _, err = facet("train", *TINY, "cluster.backend=cuda", "data.path=" + data(), "run.dir=" + os.path.join(top, "no"), *more,
+                          want=None, env={"FACET_STANDIN_MEMORY": "100000000"})
+        assert "facet: error: a step needs " in err and "train.precision" not in err, err
 
 
 def check_bench():

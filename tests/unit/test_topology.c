@@ -155,6 +155,23 @@ static void test_one_core_in_sixteen_is_left_to_the_loader(void **state)
     splits(64, 1, 0, 0, 0, 4); // OMP_NUM_THREADS
 }
 
+static int workers_beside_device(int cores, int given)
+{
+    fct_cores c = { .place.cores = cores, .workers = given ? given : 1 };
+    fct_cores_for_device(given, &c);
+    return c.workers;
+}
+
+static void test_beside_a_device_most_cores_load(void **state)
+{
+    (void)state;
+    assert_int_equal(workers_beside_device(1, 0), 1);
+    assert_int_equal(workers_beside_device(3, 0), 1);
+    assert_int_equal(workers_beside_device(14, 0), 12);
+    assert_int_equal(workers_beside_device(224, 0), 64);
+    assert_int_equal(workers_beside_device(14, 3), 3); // what was asked for
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -165,6 +182,7 @@ int main(void)
         cmocka_unit_test(test_fewer_cores_than_ranks_give_no_share),
         cmocka_unit_test(test_facet_binds_only_what_nobody_else_has_a_claim_on),
         cmocka_unit_test(test_one_core_in_sixteen_is_left_to_the_loader),
+        cmocka_unit_test(test_beside_a_device_most_cores_load),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,7 +8,7 @@ set -eu
 build=${1:?usage: packages.sh BUILD FOLDER}
 folder=${2:?usage: packages.sh BUILD FOLDER}
 wanted='libopenmpi3 openmpi-bin openmpi-common libhdf5-103-1 libdnnl2 libconfig9 libturbojpeg0 libspng0
-libexif12 libcairo2 libjansson4 libxxhash0 libhwloc15 libgomp1'
+libexif12 libcairo2 libjansson4 libxxhash0 libhwloc15 libgomp1 libcmocka0'
 # Every Linux has these, and a C library must be the machine's own.
 skipped='^(libc6|libc-bin|libgcc-s1|gcc-12-base|libstdc\+\+6|libcrypt1|dpkg|tar|perl.*|debconf.*|fonts.*|openssh.*)$'
 mkdir -p "$folder"

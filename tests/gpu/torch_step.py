@@ -9,8 +9,11 @@ import math
 import os
 import sys
 
-import torch
-import torchvision
+try:
+    import torch
+    import torchvision
+except ImportError as missing:
+    sys.exit(str(missing))
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "interop"))
 from iresnet import IResNet  # noqa: E402
@@ -18,6 +21,8 @@ from iresnet import IResNet  # noqa: E402
 name, size, batch, precision, mode, persons, steps = sys.argv[1:8]
 size, batch, persons, steps = int(size), int(batch), int(persons), int(steps)
 kind = torch.bfloat16 if precision == "bf16" else torch.float16
+if not torch.cuda.is_available():
+    sys.exit("PyTorch sees no CUDA device")
 device = torch.device("cuda")
 torch.backends.cudnn.benchmark = True
 torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True

@@ -41,7 +41,7 @@ static fct_status run_all(fct_comm *c, const char *folder, int is_resumed, int64
     fct_options *options;
     fct_run_dir run = { .path = "" };
     FCT_TRY(fct_options_load(NULL, NULL, 0, &options));
-    const fct_run_facts facts = { options, 1, 2, after };
+    const fct_run_facts facts = { options, 1, 2, after, "cpu" };
     fct_status status = fct_options_set(options, "run.dir", folder, "logs_tool");
     if (status == FCT_OK)
         status = fct_run_dir_open(options, c, "mode", is_resumed ? folder : NULL, &run);

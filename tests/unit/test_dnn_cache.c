@@ -116,7 +116,7 @@ static void test_a_file_cut_short_is_replaced(void **state)
     fct_path_remove(path);
     fct_dnn_cache *c = open_for(HERE);
     for (int i = 0; i < 3; i++) {
-        char key[16];
+        char key[24];
         snprintf(key, sizeof key, "conv %d", i);
         assert_int_equal(fct_dnn_cache_add(c, key, "62", 1e-5), FCT_OK);
     }

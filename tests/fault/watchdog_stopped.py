@@ -14,6 +14,7 @@ def stopped(top, victims, word, ranks=3, env=None):
     job = Job(os.path.join(top, "stopped-%s-%d" % ("".join(map(str, victims)), ranks)), "train.epochs=500",
               ranks=ranks, env=env)
     job.wait_for(lambda: job.steps() > 0, "the first step")
+    time.sleep(1) # the other host has heard of it by then
     pids = job.pids()
     for rank in victims:
         os.kill(pids[rank], signal.SIGSTOP)

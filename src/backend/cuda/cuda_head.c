@@ -49,60 +49,52 @@ static cudaStream_t stream_of(fct_backend *b)
     return ((fct_cuda *)b)->stream[FCT_STREAM_COMPUTE];
 }
 
-static fct_status begin(fct_backend *b, const fct_head_work *w)
+static fct_status launch(fct_backend *b, const fct_head_work *w,
+                         cudaError_t (*kernel)(const fct_head_at *at, cudaStream_t stream),
+                         const char *what)
 {
     const fct_head_at at = locate(w);
-    FCT_TRY_CUDA(fct_head_launch_begin(&at, stream_of(b)));
-    return FCT_OK;
+    return fct_cuda_check(kernel(&at, stream_of(b)), what);
+}
+
+static fct_status begin(fct_backend *b, const fct_head_work *w)
+{
+    return launch(b, w, fct_head_launch_begin, "the head's normalising embeddings");
 }
 
 static fct_status invert(fct_backend *b, const fct_head_work *w)
 {
-    const fct_head_at at = locate(w);
-    FCT_TRY_CUDA(fct_head_launch_invert(&at, stream_of(b)));
-    return FCT_OK;
+    return launch(b, w, fct_head_launch_invert, "the head's lengths of the weights");
 }
 
 static fct_status logits(fct_backend *b, const fct_head_work *w)
 {
-    const fct_head_at at = locate(w);
-    FCT_TRY_CUDA(fct_head_launch_logits(&at, stream_of(b)));
-    return FCT_OK;
+    return launch(b, w, fct_head_launch_logits, "the head's logits");
 }
 
 static fct_status exponentials(fct_backend *b, const fct_head_work *w)
 {
-    const fct_head_at at = locate(w);
-    FCT_TRY_CUDA(fct_head_launch_exponentials(&at, stream_of(b)));
-    return FCT_OK;
+    return launch(b, w, fct_head_launch_exponentials, "the head's sums of exponentials");
 }
 
 static fct_status add(fct_backend *b, const fct_head_work *w)
 {
-    const fct_head_at at = locate(w);
-    FCT_TRY_CUDA(fct_head_launch_add(&at, stream_of(b)));
-    return FCT_OK;
+    return launch(b, w, fct_head_launch_add, "the head's sums of the losses");
 }
 
 static fct_status slopes(fct_backend *b, const fct_head_work *w)
 {
-    const fct_head_at at = locate(w);
-    FCT_TRY_CUDA(fct_head_launch_slopes(&at, stream_of(b)));
-    return FCT_OK;
+    return launch(b, w, fct_head_launch_slopes, "the head's slopes of the logits");
 }
 
 static fct_status project(fct_backend *b, const fct_head_work *w)
 {
-    const fct_head_at at = locate(w);
-    FCT_TRY_CUDA(fct_head_launch_project(&at, stream_of(b)));
-    return FCT_OK;
+    return launch(b, w, fct_head_launch_project, "the head's gradients along the weights");
 }
 
 static fct_status unwind(fct_backend *b, const fct_head_work *w)
 {
-    const fct_head_at at = locate(w);
-    FCT_TRY_CUDA(fct_head_launch_unwind(&at, stream_of(b)));
-    return FCT_OK;
+    return launch(b, w, fct_head_launch_unwind, "the head's gradients of the embeddings");
 }
 
 static fct_status move(fct_backend *b, const fct_head_work *w, fct_slice all, fct_slice table,
